@@ -18,13 +18,13 @@ from sqlalchemy.orm import Session
 
 from bench.lines import Line
 from portal.core import clock, config, db
+from portal.core.four_eyes import Reviewer
 from portal.documents import queries as documents
 from portal.invoices import queries as invoices
 from portal.operations import queries as operations
 from portal.payments import queries as payments
 from portal.refunds import queries as refunds
 from portal.refunds import queue as refund_queue
-from portal.refunds.service import Reviewer
 from portal.stripe_events import queries as stripe_events
 from portal.support import search
 from tests.many_rows import BIG, fill

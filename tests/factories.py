@@ -13,15 +13,16 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
-from portal.core import clock, company_days
+from portal.core import clock, company_days, db
 from portal.core.db import new_id
+from portal.core.four_eyes import Reviewer
 from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, EarlyFraudWarning
 from portal.documents.models import Receipt
 from portal.evidence.models import Evidence
 from portal.identity import passwords
 from portal.identity.models import CustomerRole, User
-from portal.invoices import totals
-from portal.invoices.models import Invoice, InvoiceLine
+from portal.invoices import outside, totals
+from portal.invoices.models import Invoice, InvoiceLine, OutsidePayment
 from portal.jobs.models import JobRow
 from portal.payments.models import Payment
 from portal.refunds.models import Refund, RefundStep
@@ -80,6 +81,7 @@ def invoice(
             "issued_on": company_days.today(),
             "due_on": company_days.today() + timedelta(days=14),
             "created_at": clock.now(),
+            "paid_minor": reckoned.total_minor if values.get("status") == "paid" else 0,
             **values,
         }
     )
@@ -288,6 +290,24 @@ def staff(session: Session, role: str = "support", **values: Any) -> User:
     return user(
         session, None, **{"role": role, "name": "Tom Staff", "email": f"{role}{next(_numbers)}@portal.test", **values}
     )
+
+
+def reviewer(role: str = "approver") -> Reviewer:
+    """A member of staff who decides, in a transaction of its own."""
+    with db.transaction() as session:
+        return Reviewer(staff(session, role).id, role)
+
+
+def record_outside(invoice_id: str, by: Reviewer | None = None, **values: Any) -> OutsidePayment:
+    """A bank transfer of all that is due of an invoice, recorded by one of staff; from the threshold on it waits for a second one."""
+    facts: dict[str, Any] = {
+        "paid_on": company_days.today(),
+        "how": "bank_transfer",
+        "reference": "Statement 11",
+        "reason": "on the statement",
+        "client_key": f"record-{next(_numbers)}-of-tests",
+    }
+    return outside.record(invoice_id, by or reviewer(), **(facts | values))
 
 
 def stripe_event(session: Session, **values: Any) -> StripeEvent:

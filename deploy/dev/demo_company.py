@@ -15,9 +15,11 @@ from deploy.dev.demo_past import Past
 from deploy.dev.seed import DemoCustomer
 from portal.core import audit, company_days, config, db
 from portal.core.db import new_id
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.disputes.models import Dispute
 from portal.identity.models import User
+from portal.invoices import outside
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.statuses import OutsideWay
@@ -28,7 +30,6 @@ from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
 from portal.refunds.policy import RefundReason
-from portal.refunds.service import Reviewer
 from portal.support import service as desk
 
 
@@ -86,10 +87,19 @@ class Company:
     def book_transfer(self, invoice_id: str) -> None:
         """The invoice was paid by bank transfer today."""
         today = company_days.today()
-        with self._as_staff("approver"):
-            invoices.mark_paid_outside(
-                invoice_id, paid_on=today, how=OutsideWay.BANK_TRANSFER, reference="Statement 7, line 3"
+        with self._as_staff("approver") as reviewer:
+            recorded = outside.record(
+                invoice_id,
+                reviewer,
+                paid_on=today,
+                how=OutsideWay.BANK_TRANSFER,
+                reference="Statement 7, line 3",
+                reason="On the bank statement",
+                client_key=f"transfer-of-{invoice_id}",
             )
+        if recorded.waits:
+            with self._as_staff("admin") as reviewer:
+                outside.approve(recorded.id, reviewer)
 
     def note(self, demo: DemoCustomer, words: str) -> None:
         """Staff write something down about the customer."""

@@ -12,10 +12,10 @@ from portal.accounts import queries as accounts
 from portal.api import end_users, tokens
 from portal.core import audit, clock, db
 from portal.core.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
+from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Role
 from portal.identity import api_clients, app_grants, policy
 from portal.identity.models import CustomerRole
-from portal.refunds.service import Reviewer
 from portal.web.guards import PROOF_LASTS
 
 Kind = Literal["customer", "staff", "api_client", "outside"]

@@ -106,6 +106,8 @@ _VALUES: Final[dict[str, Any]] = {
     "tax_rate": "19",
     "title": "Not found",
     "total": 119_00,
+    "amount_paid": 0,
+    "amount_due": 119_00,
     "unit_amount": 119_00,
     "unit_price": 100_00,
     "updated_at": "2026-11-20T09:30:04Z",

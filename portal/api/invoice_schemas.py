@@ -75,6 +75,11 @@ class InvoiceSummary(Answer):
     net: int
     tax: int
     total: int
+    amount_paid: int = Field(description="What was paid of it so far, by card and in other ways.")
+    amount_due: int = Field(
+        description="What is left to be paid, and what a payment of it charges; 0 once it is paid or void. Less than the total while "
+        "it is partly paid."
+    )
     issued_on: date
     due_on: date
     supplied_from: date | None

@@ -66,6 +66,9 @@ STATUSES: Final = {
     "too_many_endpoints": 409,
     "charge_already_refunded": 409,
     "invoice_void": 409,
+    "amount_changed": 409,
+    "payment_being_recorded": 409,
+    "rest_not_chargeable": 409,
     "duplicate_reference": 409,
 }
 
@@ -99,6 +102,9 @@ MEANINGS: Final = {
     "request_in_flight": "The first request with this Idempotency-Key is still being worked on. Send the same again after Retry-After.",
     "already_paid": "It is paid. Nothing was charged again: show the payment.",
     "invoice_void": "The invoice was voided: nobody has to pay it. Show that, and offer no payment.",
+    "amount_changed": "More is due of the invoice than its customer was shown. Nothing was charged: read the invoice again, and show it.",
+    "payment_being_recorded": "A payment of the invoice that arrived in another way is being recorded. Offer no payment meanwhile.",
+    "rest_not_chargeable": "What is left of the invoice is less than Stripe charges: it is paid in another way.",
     "duplicate_reference": "The customer already has an invoice with this external_reference: this is it, issued before. Find it in the "
     "list of the customer's invoices instead of issuing another one.",
     "payment_in_progress": "The bank is still working on this payment. Wait for it; do not begin another one.",

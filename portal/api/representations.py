@@ -112,6 +112,8 @@ def _invoice_facts(row: Invoice, standing: Standing) -> dict[str, object]:
         "net": row.net_minor,
         "tax": row.tax_minor,
         "total": row.total_minor,
+        "amount_paid": row.paid_minor,
+        "amount_due": row.amount_due.minor,
         "issued_on": row.issued_on,
         "due_on": row.due_on,
         "supplied_from": row.supplied_from,

@@ -1,12 +1,13 @@
-"""An invoice and its lines. Totals are frozen when it is issued; its status "paid" follows from settled payments.
+"""An invoice and its lines. Totals are frozen when it is issued; its status "paid" follows from what was paid of it.
 
-What an invoice may become: open → paid, open → void, and nothing else; both ends are final (portal.invoices.service).
+What an invoice may become: open → paid, open → void, and paid → open where a recorded payment is reversed (portal.invoices.service).
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -19,7 +20,9 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import Customer
@@ -28,8 +31,10 @@ from portal.core.db import Base, UTCDateTime, one_of, sorted_text
 from portal.core.enums import EnumText
 from portal.core.money import Money
 from portal.invoices import details, totals
-from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, OutsideWay
+from portal.invoices.statuses import BOOKED, WAITING, InvoiceStanding, InvoiceStatus, OutsideStatus, OutsideWay
 from portal.invoices.totals import TaxAtRate
+
+_WAITS: Final = text("status IN (" + ", ".join(f"'{status}'" for status in sorted(WAITING)) + ")")
 
 
 class Invoice(Base):
@@ -60,6 +65,11 @@ class Invoice(Base):
     client_key: Mapped[str | None] = mapped_column(String(80))
     note: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # What was paid of it so far, through Stripe and in other ways; all of it once it is paid.
+    paid_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    # How often it was opened: once, and anew each time when something was due again of what a payment through Stripe had settled. It has
+    # one live payment for each.
+    opening: Mapped[int] = mapped_column(Integer, default=1)
     paid_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     voided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     void_reason: Mapped[str] = mapped_column(String(300), default="")
@@ -73,6 +83,7 @@ class Invoice(Base):
         one_of("status", InvoiceStatus),
         CheckConstraint("total_minor = net_minor + tax_minor", name="total_adds_up"),
         CheckConstraint("total_minor > 0", name="total_positive"),
+        CheckConstraint("paid_minor BETWEEN 0 AND total_minor", name="paid_within_total"),
         CheckConstraint("supplied_to IS NULL OR supplied_from <= supplied_to", name="supplied_in_order"),
         UniqueConstraint("customer_id", "external_reference"),
         Index("ix_invoices_customer", "customer_id", "created_at", "id"),
@@ -94,6 +105,25 @@ class Invoice(Base):
     @property
     def total(self) -> Money:
         return Money(self.total_minor, self.currency)
+
+    @hybrid_property
+    def due_minor(self) -> int:
+        """What is left to be paid of an open invoice, in minor units; in questions about open ones, too."""
+        return self.total_minor - self.paid_minor
+
+    @property
+    def amount_due(self) -> Money:
+        """What is left to be paid: all that is charged, asked for and shown as due is this. Nothing once it is paid or void."""
+        return Money(self.due_minor if self.status == InvoiceStatus.OPEN else 0, self.currency)
+
+    @property
+    def amount_paid(self) -> Money:
+        """What was paid of it so far, in whatever way."""
+        return Money(self.paid_minor, self.currency)
+
+    @property
+    def is_partly_paid(self) -> bool:
+        return self.status == InvoiceStatus.OPEN and self.paid_minor > 0
 
     @property
     def net(self) -> Money:
@@ -124,18 +154,62 @@ class Invoice(Base):
 
 
 class OutsidePayment(Base):
-    """That an invoice was paid in another way than through Stripe, as a member of staff has recorded it. It is paid in full."""
+    """A payment of an invoice, or of a part of it, in another way than through Stripe, as a member of staff has recorded it.
+
+    It is never deleted: a wrong one is reversed. `recorded_by` is empty in records from before it was kept. `decided_by` is the second
+    person where two had to agree, or who rejected it; `reversed_by` likewise of the reversal, which `reversal_by` asked for.
+    """
 
     __tablename__ = "outside_payments"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    invoice_id: Mapped[str] = mapped_column(ForeignKey("invoices.id"), unique=True)
+    invoice_id: Mapped[str] = mapped_column(ForeignKey("invoices.id"))
+    status: Mapped[OutsideStatus] = mapped_column(EnumText(OutsideStatus, 20))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
     how: Mapped[OutsideWay] = mapped_column(EnumText(OutsideWay, 20))
     paid_on: Mapped[date] = mapped_column(Date)
     reference: Mapped[str] = mapped_column(String(120))  # as the bank statement or the cash book has it
+    reason: Mapped[str] = mapped_column(String(300), default="")
+    client_key: Mapped[str | None] = mapped_column(String(80), unique=True)
+    recorded_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     recorded_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    decided_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    rejection: Mapped[str] = mapped_column(String(300), default="")
+    reversal_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    reversal_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reversal_reason: Mapped[str] = mapped_column(String(300), default="")
+    reversed_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    reversed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
-    __table_args__ = (one_of("how", OutsideWay),)
+    invoice: Mapped[Invoice] = relationship(lazy="raise")
+
+    __table_args__ = (
+        one_of("how", OutsideWay),
+        one_of("status", OutsideStatus),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        Index("ix_outside_payments_invoice", "invoice_id", "recorded_at", "id"),
+        Index("ix_outside_payments_waiting", "recorded_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
+    )
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def is_booked(self) -> bool:
+        return self.status in BOOKED
+
+    @property
+    def waits(self) -> bool:
+        """Whether a second person must agree before anything changes."""
+        return self.status in WAITING
+
+    @property
+    def proposed_by(self) -> str | None:
+        """Who may not approve what waits."""
+        return self.reversal_by if self.status == OutsideStatus.REVERSAL_PROPOSED else self.recorded_by
 
 
 class InvoiceLine(Base):

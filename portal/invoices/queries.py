@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal.core import company_days, db, keyset
+from portal.core.db import inline_literals
 from portal.core.errors import N_, NotFound
 from portal.core.money import Money
 from portal.invoices import standing
 from portal.invoices.models import Invoice, InvoiceFile, InvoiceLine, OutsidePayment
-from portal.invoices.statuses import UNDER_WAY, InvoiceStanding, InvoiceStatus, Standing
+from portal.invoices.statuses import UNDER_WAY, WAITING, InvoiceStanding, InvoiceStatus, OutsideStatus, Standing
 
 # The overview shows what comes next, not everything that is open.
 NEXT_DUE: Final = 5
@@ -186,9 +187,48 @@ def for_staff(session: Session, invoice_id: str) -> Invoice:
     return invoice
 
 
-def outside_payment(session: Session, invoice_id: str) -> OutsidePayment | None:
-    """How an invoice was paid when it was not through Stripe."""
-    return session.scalar(select(OutsidePayment).where(OutsidePayment.invoice_id == invoice_id))
+# What staff recorded of payments elsewhere
+
+
+def outside_payments(session: Session, invoice_id: str) -> list[OutsidePayment]:
+    """What was recorded of an invoice, the first one first; service keeps them few."""
+    rows = select(OutsidePayment).where(OutsidePayment.invoice_id == invoice_id)
+    return list(session.scalars(rows.order_by(OutsidePayment.recorded_at, OutsidePayment.id)))
+
+
+def outside_payment(session: Session, record_id: str) -> OutsidePayment:
+    """One record. Raises NotFound."""
+    found = session.get(OutsidePayment, record_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def outside_by_key(session: Session, client_key: str) -> OutsidePayment | None:
+    return session.scalar(select(OutsidePayment).where(OutsidePayment.client_key == client_key))
+
+
+def is_being_recorded(session: Session, invoice_id: str) -> bool:
+    """Whether a payment of it waits for the second person who must agree before it is booked."""
+    of_invoice = (OutsidePayment.invoice_id == invoice_id, OutsidePayment.status == OutsideStatus.PROPOSED)
+    return session.scalar(select(OutsidePayment.id).where(*of_invoice).limit(1)) is not None
+
+
+@standing.tells(InvoiceStanding.UNDER_REVIEW)
+def _waits_for_second_person() -> ColumnElement[bool]:
+    of_invoice = (OutsidePayment.invoice_id == Invoice.id, OutsidePayment.status == OutsideStatus.PROPOSED)
+    return select(OutsidePayment.id).where(*of_invoice).correlate(Invoice).exists()
+
+
+def outside_waiting() -> Select[OutsidePayment]:
+    """All that wait for a second person, across invoices."""
+    return select(OutsidePayment).where(inline_literals(OutsidePayment.status, WAITING))
+
+
+def page_of_waiting(session: Session, *, cursor: str | None = None) -> keyset.Page[OutsidePayment]:
+    """All that wait for a second person with their invoices and customers, the oldest record first. Raises as keyset.page does."""
+    wanted = outside_waiting().options(joinedload(OutsidePayment.invoice).joinedload(Invoice.customer))
+    return keyset.page(session, wanted, OutsidePayment.recorded_at, OutsidePayment.id, cursor, ascending=True)
 
 
 def page_for_staff(

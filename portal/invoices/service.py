@@ -1,29 +1,28 @@
-"""What is done with invoices: issued, voided, paid, recorded as paid elsewhere.
+"""What is done with invoices: issued, voided, paid. What staff record of payments elsewhere is portal.invoices.outside's.
 
-open → paid and open → void; both are final. Whoever changes an invoice, or starts to pay one, first takes its row
-(FOR UPDATE), so that the two never happen side by side.
+open → paid and open → void; back from paid to open only where a recorded payment is reversed. Whoever changes an invoice, or starts
+to pay one, first takes its row (FOR UPDATE), so that the two never happen side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import ledger
 from portal.accounts.models import Customer
-from portal.core import audit, clock, company_days, crash, db, numbering, recovery, texts
+from portal.core import audit, clock, crash, db, numbering, recovery, texts
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.idempotency import check_client_key
+from portal.core.money import Money
 from portal.invoices import details, drafts, queries
 from portal.invoices.drafts import InvoiceDraft
-from portal.invoices.models import Invoice, InvoiceLine, OutsidePayment
-from portal.invoices.statuses import InvoiceStatus, OutsideWay
+from portal.invoices.models import Invoice, InvoiceLine
+from portal.invoices.statuses import InvoiceStatus
 from portal.invoices.totals import Totals
-from portal.ledger import LedgerAccount
 from portal.webhook_endpoints import service as webhook_endpoints
 from portal.webhook_endpoints.models import EventType
 
@@ -32,6 +31,10 @@ LONGEST_REASON: Final = 300
 ALREADY_PAID: Final = "already_paid"
 INVOICE_VOID: Final = "invoice_void"
 DUPLICATE_REFERENCE: Final = "duplicate_reference"
+PARTLY_PAID: Final = "partly_paid"
+BEING_RECORDED: Final = "payment_being_recorded"
+AMOUNT_CHANGED: Final = "amount_changed"
+REST_NOT_CHARGEABLE: Final = "rest_not_chargeable"
 
 
 # Issuing
@@ -142,6 +145,15 @@ def on_void(also: WithInvoice) -> WithInvoice:
     return also
 
 
+_on_due_again: list[WithInvoice] = []
+
+
+def on_due_again(also: WithInvoice) -> WithInvoice:
+    """Likewise with each of which more is due than a moment ago, because a recorded payment was reversed; its lock is held."""
+    _on_due_again.append(also)
+    return also
+
+
 # Voiding
 
 VoidGuard = Callable[[Session, Invoice], None]
@@ -160,6 +172,12 @@ def guards_void(guard: VoidGuard) -> VoidGuard:
     return guard
 
 
+def run_guards(session: Session, invoice: Invoice) -> None:
+    """Raises Conflict when one of the guards does. The caller holds the invoice's lock."""
+    for guard in _void_guards:
+        guard(session, invoice)
+
+
 ClearWay = Callable[[str], None]
 _clearers: list[ClearWay] = []
 
@@ -174,7 +192,8 @@ def clears_way(clearer: ClearWay) -> ClearWay:
     return clearer
 
 
-def _clear_way(invoice_id: str) -> None:
+def clear_way(invoice_id: str) -> None:
+    """Outside any transaction: end what stands in the way of closing an open invoice, or of changing what is due of it."""
     with db.reading() as session:
         status = session.scalar(select(Invoice.status).where(Invoice.id == invoice_id))
     if status == InvoiceStatus.OPEN:
@@ -193,18 +212,28 @@ def void(invoice_id: str, reason: str) -> Invoice:
     reason = texts.one_line(reason, field="reason", longest=LONGEST_REASON)
     if not reason:
         raise Invalid(N_("Please give a reason."), field="reason")
-    _clear_way(invoice_id)
+    clear_way(invoice_id)
     with db.transaction() as session:
         recovery.refuse(session)  # it may have been paid after the backup
-        invoice = _lock(session, invoice_id)
+        invoice = lock(session, invoice_id)
         if invoice.status == InvoiceStatus.VOID:
             return invoice
         if invoice.status == InvoiceStatus.PAID:
             raise Conflict(
                 N_("Invoice %(number)s is paid and can no longer be voided."), code=ALREADY_PAID, number=invoice.number
             )
-        for guard in _void_guards:
-            guard(session, invoice)
+        if invoice.paid_minor:
+            raise Conflict(
+                N_(
+                    "%(paid)s of invoice %(number)s is paid, so it cannot be voided. If that is wrong, reverse the recorded "
+                    "payment first."
+                ),
+                code=PARTLY_PAID,
+                number=invoice.number,
+                paid=invoice.amount_paid,
+            )
+        _refuse_while_recording(session, invoice)
+        run_guards(session, invoice)
         invoice.status = InvoiceStatus.VOID
         invoice.voided_at = clock.now()
         invoice.void_reason = reason
@@ -222,7 +251,7 @@ def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
 
     Raises NotFound for an unknown or someone else's id, Conflict when it is paid or void.
     """
-    invoice = _lock(session, invoice_id, customer_id)
+    invoice = lock(session, invoice_id, customer_id)
     if invoice.status == InvoiceStatus.PAID:
         raise Conflict(
             N_("Invoice %(number)s is already paid. You were not charged again."),
@@ -236,75 +265,90 @@ def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
     return invoice
 
 
-def mark_paid(session: Session, invoice_id: str, at: datetime) -> None:
-    """In the caller's transaction, which settles the payment: the invoice is paid since `at`.
+def lock_payable(session: Session, invoice_id: str, customer_id: str, *, at_most: Money | None = None) -> Invoice:
+    """Likewise, and what is due of it can be charged now: for whoever starts a payment, which is of `Invoice.amount_due`.
 
-    A second call changes nothing and keeps the first moment. Raises Conflict for a void invoice, NotFound.
+    Besides, raises Conflict while a payment that arrived in another way waits for its approval, and when more is due than `at_most`,
+    which is what the customer was shown or told; and where Stripe would refuse so small a rest.
     """
-    invoice = _lock(session, invoice_id)
+    invoice = lock_open(session, invoice_id, customer_id)
+    _refuse_while_recording(session, invoice)
+    is_known = at_most is None or (at_most.currency == invoice.currency and invoice.amount_due <= at_most)
+    if not is_known:
+        raise Conflict(
+            N_("You were not charged: %(due)s is due of invoice %(number)s now. Please look at it again."),
+            code=AMOUNT_CHANGED,
+            due=invoice.amount_due,
+            number=invoice.number,
+        )
+    if invoice.is_partly_paid:
+        try:
+            drafts.check_chargeable(invoice.amount_due)
+        except Invalid as error:
+            raise Conflict(
+                N_("The rest of %(due)s cannot be paid by card. Please pay it in another way."),
+                code=REST_NOT_CHARGEABLE,
+                due=invoice.amount_due,
+            ) from error
+    return invoice
+
+
+def _refuse_while_recording(session: Session, invoice: Invoice) -> None:
+    if queries.is_being_recorded(session, invoice.id):
+        raise Conflict(
+            N_(
+                "We are recording a payment of invoice %(number)s that reached us in another way. Please do not pay it again."
+            ),
+            code=BEING_RECORDED,
+            number=invoice.number,
+        )
+
+
+def mark_paid(session: Session, invoice_id: str, at: datetime, amount: Money | None = None) -> None:
+    """In the caller's transaction, which settles the payment: `amount` of the invoice, or all that is due, is paid since `at`.
+
+    Where less is paid than was due, the rest can be paid anew. A second call of a paid invoice changes nothing and keeps the first
+    moment. Raises Conflict for a void invoice, NotFound.
+    """
+    invoice = lock(session, invoice_id)
     if invoice.status == InvoiceStatus.PAID:
         return
+    refuse_void(invoice)
+    count(session, invoice, invoice.amount_due if amount is None else amount, at)
+    if invoice.status == InvoiceStatus.OPEN:
+        invoice.opening += 1
+    _record_change(session, "invoice.paid", invoice, {"paid_at": at.isoformat(), "due": str(invoice.amount_due)})
+
+
+def refuse_void(invoice: Invoice) -> None:
+    """Raises Conflict for an invoice that was voided, and is not to be paid any more."""
     if invoice.status == InvoiceStatus.VOID:
         raise Conflict(
             N_("Invoice %(number)s was voided and cannot be paid."), code=INVOICE_VOID, number=invoice.number
         )
-    invoice.status = InvoiceStatus.PAID
-    invoice.paid_at = at
-    _record_change(session, "invoice.paid", invoice, {"paid_at": at.isoformat()})
-    _announce_paid(session, invoice, at)
 
 
-def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: str) -> Invoice:
-    """Record that an open invoice was paid in full in another way than through Stripe (`how`: an OutsideWay). A card payment that
-    waits for its customer is called off at Stripe first.
-
-    The money is booked from receivables to the bank, on the day it came in. No receipt is issued: its numbers and its document are
-    those of payments through Stripe. A second call changes nothing and keeps the first record. Raises Invalid for a wrong day, way or
-    reference, NotFound, and Conflict for an invoice that is void, was paid through Stripe, also at this moment, or is being paid (see
-    guards_void); and the gateway's errors.
+def count(session: Session, invoice: Invoice, amount: Money, at: datetime) -> None:
+    """In the caller's transaction, which holds the invoice's lock: so much of an open invoice is paid. It is paid, since `at`, when
+    nothing is due any more. What is more than was due is not counted.
     """
-    reference = texts.one_line(reference, field="reference", longest=drafts.LONGEST_REFERENCE)
-    _check_outside(paid_on, how)
-    _clear_way(invoice_id)
-    with db.transaction() as session:
-        recovery.refuse(session)
-        invoice = _lock(session, invoice_id)
-        if invoice.status == InvoiceStatus.PAID and queries.outside_payment(session, invoice_id) is not None:
-            return invoice
-        if invoice.status == InvoiceStatus.PAID:
-            raise Conflict(
-                N_("Invoice %(number)s was already paid, so nothing was recorded."),
-                code=ALREADY_PAID,
-                number=invoice.number,
-            )
-        if invoice.status == InvoiceStatus.VOID:
-            raise Conflict(
-                N_("Invoice %(number)s was voided and cannot be paid."), code=INVOICE_VOID, number=invoice.number
-            )
-        for guard in _void_guards:
-            guard(session, invoice)
-        now = clock.now()
+    invoice.paid_minor = min(invoice.paid_minor + amount.minor, invoice.total_minor)
+    if invoice.paid_minor == invoice.total_minor:
         invoice.status = InvoiceStatus.PAID
-        # Only the day is known: its noon, but not in the future.
-        invoice.paid_at = min(company_days.noon(paid_on), now)
-        paid = OutsidePayment(
-            id=db.new_id("out"), invoice_id=invoice.id, how=how, paid_on=paid_on, reference=reference, recorded_at=now
-        )
-        session.add(paid)
-        ledger.post(
-            session,
-            "outside",
-            debit=LedgerAccount.BANK,
-            credit=LedgerAccount.RECEIVABLES,
-            amount=invoice.total,
-            subject=invoice.id,
-            reference=f"outside:{invoice.id}",
-            at=invoice.paid_at,
-        )
-        facts = {"how": how, "paid_on": paid_on.isoformat(), "reference": reference}
-        _record_change(session, "invoice.paid_outside", invoice, facts)
-        _announce_paid(session, invoice, invoice.paid_at)
-        return invoice
+        invoice.paid_at = at
+        _announce_paid(session, invoice, at)
+
+
+def uncount(session: Session, invoice: Invoice, amount: Money) -> None:
+    """Likewise: so much was not paid after all, and is due again. What was paid through Stripe stays so; the rest can be paid anew."""
+    invoice.paid_minor -= amount.minor
+    if invoice.status == InvoiceStatus.PAID:
+        invoice.status = InvoiceStatus.OPEN
+        invoice.paid_at = None
+        invoice.opening += 1
+    session.flush()
+    for also in _on_due_again:
+        also(session, invoice)
 
 
 def _announce_paid(session: Session, invoice: Invoice, at: datetime) -> None:
@@ -320,17 +364,11 @@ def _announce_paid(session: Session, invoice: Invoice, at: datetime) -> None:
     webhook_endpoints.emit(session, invoice.customer_id, EventType.INVOICE_PAID, facts)
 
 
-def _check_outside(paid_on: date, how: str) -> None:
-    if how not in set(OutsideWay):
-        raise Invalid(N_("Please choose how the invoice was paid."), field="how")
-    if paid_on > company_days.today():
-        raise Invalid(N_("The day of the payment cannot lie in the future."), field="paid_on")
-    if paid_on < company_days.today() - timedelta(days=drafts.YEARS_BACK * drafts.DAYS_A_YEAR):
-        raise Invalid(N_("The day of the payment lies too far in the past."), field="paid_on")
+def lock(session: Session, invoice_id: str, customer_id: str | None = None) -> Invoice:
+    """An invoice's row as it is now, not as the session may remember it, and nobody else's until the transaction ends.
 
-
-def _lock(session: Session, invoice_id: str, customer_id: str | None = None) -> Invoice:
-    """The row as it is now, not as the session may remember it, and nobody else's until the transaction ends."""
+    Raises NotFound, also for another customer's.
+    """
     wanted = select(Invoice).where(Invoice.id == invoice_id)
     if customer_id is not None:
         wanted = wanted.where(Invoice.customer_id == customer_id)

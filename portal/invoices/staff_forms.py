@@ -1,4 +1,4 @@
-"""What staff type about invoices: one with its lines, why it is void, how it was paid, a file of them."""
+"""What staff type about invoices: one with its lines, why something is done to it, how it was paid, a file of them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,15 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, Optional
 
+from portal.content import language
 from portal.core import money
+from portal.core.errors import N_
+from portal.core.money import Money
 from portal.invoices import drafts
 from portal.invoices.details import DETAILS, LONGEST
+from portal.invoices.details import of as details_of
 from portal.invoices.drafts import InvoiceDraft, LineDraft
+from portal.invoices.models import Invoice
 from portal.invoices.statuses import OutsideWay
 from portal.web.pages import reader_language
 from portal.web.resuming import ResumableForm
@@ -35,6 +40,12 @@ MOST_LINES: Final = 50
 LINES_AT_FIRST: Final = 1
 THOUSANDTHS: Final = 3
 HUNDREDTHS: Final = 2
+WAYS: Final = {
+    OutsideWay.BANK_TRANSFER: N_("Bank transfer"),
+    OutsideWay.CASH: N_("Cash"),
+    OutsideWay.CHEQUE: N_("Cheque"),
+    OutsideWay.OTHER: N_("Other"),
+}
 # Stripe's currencies that most companies bill in come first.
 USUAL_CURRENCIES: Final = ("eur", "usd", "gbp", "chf")
 
@@ -111,6 +122,24 @@ class InvoiceForm(ResumableForm):
                 right = False
         return right
 
+    def fill(self, invoice: Invoice) -> None:
+        """Let the form say what this invoice says, which has its lines loaded, but for its dates and the name in another system."""
+        locale = reader_language()
+        self.customer.data, self.currency.data, self.note.data = invoice.customer_id, invoice.currency, invoice.note
+        for name, text in details_of(invoice).items():
+            self[name].data = text
+        while len(self.lines):
+            self.lines.pop_entry()
+        for line in invoice.lines[:MOST_LINES]:
+            self.lines.append_entry(
+                {
+                    "description": line.description,
+                    "quantity": language.decimal_text(line.quantity, locale),
+                    "unit_price": language.typed_amount(line.unit_price, locale),
+                    "tax_rate": language.decimal_text(line.tax_rate, locale),
+                }
+            )
+
     def add_line(self) -> None:
         if len(self.lines) < MOST_LINES:
             last = self.lines[-1].form if len(self.lines) else None
@@ -182,26 +211,41 @@ for _detail in DETAILS:
     setattr(InvoiceForm, _detail.name, _field)
 
 
-class VoidForm(ResumableForm):
+class ReasonForm(ResumableForm):
+    """Why something is done that cannot simply be undone."""
+
     reason = StringField(
         lazy_gettext("Reason"), [InputRequired(lazy_gettext("Please give a reason.")), Length(max=300)]
     )
 
 
 class PaidOutsideForm(ResumableForm):
+    """A payment that arrived in another way. `key` makes the same form, sent twice, one record; `currency` is the invoice's."""
+
+    amount_text = StringField(
+        lazy_gettext("Amount"), [InputRequired(lazy_gettext("Please enter an amount.")), Length(max=20)]
+    )
     paid_on = DateField(
         lazy_gettext("Paid on"), [InputRequired(lazy_gettext("Enter the day on which the money arrived."))]
     )
     how = SelectField(lazy_gettext("Payment method"))
     reference = StringField(lazy_gettext("Reference"), [Length(max=drafts.LONGEST_REFERENCE)])
+    reason = StringField(
+        lazy_gettext("Reason"), [InputRequired(lazy_gettext("Please give a reason.")), Length(max=300)]
+    )
+    key = HiddenField()
+    currency = ""
+    amount: Money | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.how.choices = [
-            SelectChoice(OutsideWay.BANK_TRANSFER, gettext("Bank transfer")),
-            SelectChoice(OutsideWay.CASH, gettext("Cash")),
-            SelectChoice(OutsideWay.OTHER, gettext("Other")),
-        ]
+        self.how.choices = [SelectChoice(way, gettext(label)) for way, label in WAYS.items()]
+
+    def validate_amount_text(self, field: StringField) -> None:
+        try:
+            self.amount = money.parse(field.data or "", self.currency, reader_language())
+        except ValueError as error:
+            raise ValidationError(gettext("Please enter a number.")) from error
 
 
 class ImportForm(ResumableForm):

@@ -104,6 +104,7 @@ LIST: Final = StaffList(
         Column("due", N_("Due"), lambda invoice, _: invoice.due_on, "day"),
         Column("status", N_("Status"), lambda invoice, standings: standings[invoice.id], "standing", place="state"),
         Column("amount", N_("Amount"), lambda invoice, _: invoice.total, "money", place="number"),
+        Column("amount_due", N_("Amount due"), lambda invoice, _: invoice.amount_due, "money"),
         Column("id", N_("ID"), lambda invoice, _: invoice.id, "id"),
     ),
     open=lambda invoice: ("support_invoices.show", {"invoice_id": invoice.id}),

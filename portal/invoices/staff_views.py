@@ -1,4 +1,4 @@
-"""Everyone's invoices at the staff's desk: the list, one of them, issuing, voiding, recording as paid, importing."""
+"""Everyone's invoices at the staff's desk: the list, issuing, importing. One of them is portal.invoices.closing_views'."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.accounts import queries as accounts
 from portal.content import language
-from portal.core import audit, db
-from portal.core.errors import Conflict, Invalid, NotFound
+from portal.core import db
+from portal.core.errors import Invalid, NotFound
 from portal.core.permissions import Permission
 from portal.invoices import files, importing, queries, service, spreadsheet
-from portal.invoices.staff_forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
+from portal.invoices.staff_forms import ImportForm, InvoiceForm
 from portal.invoices.staff_list import LIST
-from portal.web import staff_lists
+from portal.web import lists, staff_lists
 from portal.web.guards import staff_only
 from portal.web.pages import page, reader_language, see_other
 
 bp = Blueprint("support_invoices", __name__, url_prefix="/support/invoices")
-
-# Who may withdraw an invoice, say that it is paid, and bring in files of them.
 
 
 @bp.get("")
@@ -39,77 +37,21 @@ def csv() -> Response:
     return staff_lists.as_csv(LIST)
 
 
-@bp.get("/<invoice_id>")
-@staff_only(Permission.LOOK_UP)
-def show(invoice_id: str) -> Response:
-    return _invoice_page(invoice_id)
-
-
-def _invoice_page(
-    invoice_id: str, void_form: VoidForm | None = None, paid_form: PaidOutsideForm | None = None
-) -> Response:
-    """The page with the forms of those who may decide; one that was refused is given."""
-    with db.reading() as session:
-        invoice = queries.for_staff(session, invoice_id)
-        standing = queries.standings(session, [invoice])[invoice_id]
-        outside = queries.outside_payment(session, invoice_id)
-    audit.record_access(invoice_id, invoice.customer_id, "invoice")
-    return page(
-        "support/invoices/show.html",
-        status=422 if void_form or paid_form else 200,
-        invoice=invoice,
-        standing_now=standing,
-        outside=outside,
-        may_decide=current_user.may(Permission.CLOSE_INVOICES),
-        void_form=void_form or VoidForm(formdata=None, prefix="void-"),
-        paid_form=paid_form or PaidOutsideForm(formdata=None, prefix="paid-"),
-    )
-
-
-@bp.post("/<invoice_id>/void")
-@staff_only(Permission.CLOSE_INVOICES)
-def void(invoice_id: str) -> AnyResponse:
-    form = VoidForm(prefix="void-")
-    if form.validate_on_submit():
-        try:
-            withdrawn = service.void(invoice_id, form.reason.data or "")
-        except (Invalid, Conflict) as error:
-            return _refused(invoice_id, error)
-        flash(gettext("Invoice %(number)s is void.", number=withdrawn.number), "success")
-        return see_other("support_invoices.show", invoice_id=invoice_id)
-    return _invoice_page(invoice_id, void_form=form)
-
-
-@bp.post("/<invoice_id>/outside-payment")
-@staff_only(Permission.CLOSE_INVOICES)
-def record_outside_payment(invoice_id: str) -> AnyResponse:
-    form = PaidOutsideForm(prefix="paid-")
-    if form.validate_on_submit() and form.paid_on.data is not None:
-        try:
-            paid = service.mark_paid_outside(
-                invoice_id, paid_on=form.paid_on.data, how=form.how.data, reference=form.reference.data or ""
-            )
-        except (Invalid, Conflict) as error:
-            return _refused(invoice_id, error)
-        flash(gettext("Invoice %(number)s is recorded as paid.", number=paid.number), "success")
-        return see_other("support_invoices.show", invoice_id=invoice_id)
-    return _invoice_page(invoice_id, paid_form=form)
-
-
-def _refused(invoice_id: str, error: Invalid | Conflict) -> AnyResponse:
-    flash(language.error_text(error, reader_language()), "error")
-    return see_other("support_invoices.show", invoice_id=invoice_id)
-
-
 # Issuing
 
 
 @bp.route("/new", methods=["GET", "POST"])
 @staff_only(Permission.ISSUE_INVOICES)
 def new() -> AnyResponse:
-    """The form's buttons: "add_line" and "remove_line" (with a line's place) change it, the other one issues."""
+    """The form's buttons: "add_line" and "remove_line" (with a line's place) change it, the other one issues.
+
+    `like` names an invoice, such as one that was voided by mistake, whose customer and lines stand in the form already.
+    """
     form = InvoiceForm()
     if request.method == "GET":
+        if like := request.args.get("like", ""):
+            with db.reading() as session:
+                form.fill(queries.for_staff(session, like))
         form.customer.data = form.customer.data or _named(request.args.get("customer", ""))
         form.key.data = form.key.data or secrets.token_urlsafe(24)
     elif "add_line" in request.form:

@@ -12,7 +12,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, func, select, type_coerce
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from portal.core import company_days, db
@@ -22,7 +22,7 @@ from portal.invoices.statuses import UNDER_WAY, InvoiceStanding, InvoiceStatus, 
 
 Condition = Callable[[], ColumnElement[bool]]
 Days = Callable[[Session, Sequence[str]], Mapping[str, date]]
-_conditions: dict[InvoiceStanding, Condition] = {}
+_conditions: dict[InvoiceStanding, list[Condition]] = {}
 _days: list[Days] = []
 
 
@@ -30,7 +30,7 @@ def tells(status: InvoiceStanding) -> Callable[[Condition], Condition]:
     """This function says which open invoices are in a status of UNDER_WAY, or InvoiceStanding.RETRYING: as a condition on Invoice."""
 
     def register(condition: Condition) -> Condition:
-        _conditions[status] = condition
+        _conditions.setdefault(status, []).append(condition)
         for made in (case_of, _standings, sums_of_open):
             made.cache_clear()
         return condition
@@ -48,7 +48,9 @@ def tells_days(days: Days) -> Days:
 def case_of(today: date) -> ColumnElement[InvoiceStanding]:
     """The standing of an Invoice in a question. Made once a day, for building it costs what asking it does."""
     told = [
-        (_conditions[status](), status) for status in (*UNDER_WAY, InvoiceStanding.RETRYING) if status in _conditions
+        (or_(*(condition() for condition in _conditions[status])), status)
+        for status in (*UNDER_WAY, InvoiceStanding.RETRYING)
+        if status in _conditions
     ]
     standing = case(
         (Invoice.status != InvoiceStatus.OPEN, Invoice.status),
@@ -67,12 +69,12 @@ def _standings(today: date, dialect: str) -> Select[str, InvoiceStanding]:
 
 @lru_cache(maxsize=1)
 def sums_of_open(today: date) -> Select[*tuple[Any, ...]]:
-    """The open invoices of the :customer by currency, standing, and whether they are late: how many, and what they come to."""
+    """The open invoices of the :customer by currency, standing, and whether they are late: how many, and what is due of them."""
     late = (Invoice.due_on < today).label("late")
-    each = select(Invoice.currency, Invoice.total_minor, case_of(today).label("status"), late)
+    each = select(Invoice.currency, Invoice.due_minor.label("due_minor"), case_of(today).label("status"), late)
     one = each.where(Invoice.customer_id == bindparam("customer"), Invoice.status == InvoiceStatus.OPEN).subquery().c
     alike = (one.currency, one.status, one.late)
-    return select(*alike, func.count(), func.sum(one.total_minor)).group_by(*alike)
+    return select(*alike, func.count(), func.sum(one.due_minor)).group_by(*alike)
 
 
 def of(session: Session, invoices: Sequence[Invoice]) -> dict[str, Standing]:

@@ -58,4 +58,23 @@ class OutsideWay(StrEnum):
 
     BANK_TRANSFER = "bank_transfer"
     CASH = "cash"
+    CHEQUE = "cheque"
     OTHER = "other"
+
+
+class OutsideStatus(StrEnum):
+    """What has become of a payment that staff recorded: proposed → recorded | rejected, recorded → reversal_proposed | reversed,
+    reversal_proposed → reversed | recorded. What is proposed waits for a second person.
+    """
+
+    PROPOSED = "proposed"
+    RECORDED = "recorded"
+    REJECTED = "rejected"
+    REVERSAL_PROPOSED = "reversal_proposed"
+    REVERSED = "reversed"
+
+
+# Its money counts towards the invoice, and is in the books.
+BOOKED: Final = frozenset({OutsideStatus.RECORDED, OutsideStatus.REVERSAL_PROPOSED})
+# Two people must agree, and one of them has not yet.
+WAITING: Final = frozenset({OutsideStatus.PROPOSED, OutsideStatus.REVERSAL_PROPOSED})

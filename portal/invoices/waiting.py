@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 from portal.core import company_days
 from portal.core.errors import N_
 from portal.core.money import Money
-from portal.invoices.models import Invoice
-from portal.invoices.statuses import InvoiceStatus
-from portal.web.waiting import MOST_COUNTED, Backlog, Staff
+from portal.core.permissions import Permission, may
+from portal.invoices import queries
+from portal.invoices.models import Invoice, OutsidePayment
+from portal.invoices.statuses import InvoiceStatus, OutsideStatus
+from portal.web.waiting import MOST_COUNTED, Backlog, MailKind, Staff, counted
 
 # Sums are made of so many at most.
 MOST_SUMMED: Final = 10_000
@@ -27,7 +29,7 @@ OLDER: Final = N_("more than 90 days")
 def waiting(session: Session, _staff: Staff) -> Iterator[Backlog]:
     """What is overdue, by its age and currency."""
     today = company_days.today()
-    overdue = select(Invoice.due_on, Invoice.currency, Invoice.total_minor).where(
+    overdue = select(Invoice.due_on, Invoice.currency, Invoice.due_minor.label("due_minor")).where(
         Invoice.status == InvoiceStatus.OPEN, Invoice.due_on < today
     )
     some = overdue.limit(MOST_SUMMED).subquery()
@@ -36,7 +38,7 @@ def waiting(session: Session, _staff: Staff) -> Iterator[Backlog]:
         else_=len(AGES),
     )
     rows = session.execute(
-        select(age, some.c.currency, func.sum(some.c.total_minor), func.count(), func.min(some.c.due_on))
+        select(age, some.c.currency, func.sum(some.c.due_minor), func.count(), func.min(some.c.due_on))
         .group_by(age, some.c.currency)
         .order_by(age, some.c.currency)
     ).all()
@@ -52,4 +54,24 @@ def waiting(session: Session, _staff: Staff) -> Iterator[Backlog]:
         oldest=company_days.begins(min(row[4] for row in rows)) if rows else None,
         arguments={"status": "overdue"},
         parts=tuple((names[place], Money(int(total), currency)) for place, currency, total, _, _ in rows),
+    )
+
+
+def waiting_for_second_person(session: Session, staff: Staff) -> Iterator[Backlog]:
+    """Recorded payments and reversals that wait for this person's approval: not those that they proposed themselves."""
+    if not may(staff.role, Permission.CLOSE_INVOICES):
+        return
+    proposed_by = case(
+        (OutsidePayment.status == OutsideStatus.REVERSAL_PROPOSED, OutsidePayment.reversal_by),
+        else_=OutsidePayment.recorded_by,
+    )
+    mine = queries.outside_waiting().where(proposed_by != staff.id).order_by(OutsidePayment.recorded_at)
+    found = session.execute(select(*counted(mine.with_only_columns(OutsidePayment.recorded_at)))).one()
+    yield Backlog(
+        N_("Recorded payments for my second approval"),
+        "people",
+        "support_invoices.second_approvals",
+        *found,
+        mail=MailKind.SECOND_APPROVALS,
+        position=10,
     )

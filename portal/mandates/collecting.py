@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from portal import gateway
 from portal.core import audit, clock, crash, db, recovery
 from portal.core.errors import Conflict, Invalid, NotFound
+from portal.core.money import Money
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.mandates import jobs, policy, queries, statuses
@@ -41,13 +42,14 @@ CHECK_AGAIN_AFTER: Final = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt that has begun: what to charge, and the key under which it is charged once."""
+    """An attempt that has begun: what to charge, `at_most` what was due when it began, and the key under which it is charged once."""
 
     collection_id: str
     customer_id: str
     invoice_id: str
     payment_method_id: str
     client_key: str
+    at_most: Money
 
 
 def collect(collection_id: str) -> None:
@@ -62,7 +64,12 @@ def collect(collection_id: str) -> None:
     crash.point("attempt begun")
     try:
         payment = payments.pay_with_card(
-            begun.customer_id, begun.invoice_id, begun.payment_method_id, client_key=begun.client_key, off_session=True
+            begun.customer_id,
+            begun.invoice_id,
+            begun.payment_method_id,
+            client_key=begun.client_key,
+            off_session=True,
+            at_most=begun.at_most,
         )
     except Conflict as error:  # paid or withdrawn a moment ago, being paid in the page, or set aside for staff
         log.info("collection_waits", collection_id=collection_id, code=error.code)
@@ -93,7 +100,10 @@ def _begin(collection_id: str) -> Attempt | None:
                 return None
             if not _start_attempt(session, row):
                 return None
-        return Attempt(row.id, row.customer_id, row.invoice_id, row.payment_method_id or "", f"{row.id}:{row.attempts}")
+        # A reversal that makes more due ends the collection under its lock, which is held here: so this is what the notice allows.
+        due = session.get_one(Invoice, row.invoice_id).amount_due
+        key = f"{row.id}:{row.attempts}"
+        return Attempt(row.id, row.customer_id, row.invoice_id, row.payment_method_id or "", key, due)
 
 
 def _comes_later(row: Collection, noticed_at: datetime) -> bool:

@@ -199,4 +199,6 @@ def _charged_by_itself(session: Session, method_ids: Sequence[str]) -> Iterator[
         if not begun:
             yield cards.Use(card.stripe_payment_method_id, "", None, kind=cards.MANDATE)
         for one in begun:
-            yield cards.Use(card.stripe_payment_method_id, one.invoice.number, one.invoice.total, kind=cards.MANDATE)
+            yield cards.Use(
+                card.stripe_payment_method_id, one.invoice.number, one.invoice.amount_due, kind=cards.MANDATE
+            )

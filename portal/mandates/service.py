@@ -148,7 +148,7 @@ def send_notice(invoice_id: str, customer_id: str) -> None:
         if mandate is None:
             return
         try:
-            invoice = invoices.lock_open(session, invoice_id, customer_id)
+            invoice = invoices.lock_payable(session, invoice_id, customer_id)
         except Conflict:
             return
         known = session.execute(
@@ -175,6 +175,14 @@ def send_notice(invoice_id: str, customer_id: str) -> None:
         session.flush()
         audit.record(session, "collection.announced", row.id, {"invoice": invoice.number}, customer_id=customer_id)
         jobs.mail_notice.enqueue(session, collection_id=row.id)
+
+
+@invoices.on_due_again
+def _end_collections_of(session: Session, invoice: Invoice) -> None:
+    """More is due than the notice said, so this invoice is not charged by itself any more: its customer pays it by hand."""
+    rows = select(Collection).where(Collection.invoice_id == invoice.id, Collection.status.in_(statuses.ACTIVE))
+    for row in session.scalars(rows.with_for_update()):
+        collecting.end(session, row, CollectionStatus.CANCELED)
 
 
 def schedule(collection_id: str) -> Collection | None:

@@ -99,6 +99,7 @@ def _cancel_payment_of(invoice_id: str) -> None:
 
 @invoices.guards_void
 def _no_payment_under_way(session: Session, invoice: Invoice) -> None:
-    """An invoice that someone began to pay a moment ago must not be withdrawn under their hands."""
-    if queries.live_of_invoice(session, invoice.id) is not None:
+    """An invoice that someone began to pay a moment ago must not be withdrawn under their hands, nor what is due of it be changed."""
+    live = queries.live_of_invoice(session, invoice.id)
+    if live is not None and not live.has_succeeded:
         raise Conflict(N_("A payment of invoice %(number)s was just started. Please try again."), number=invoice.number)

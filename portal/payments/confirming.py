@@ -18,6 +18,7 @@ from portal import gateway, stripe_sync
 from portal.core import audit, clock, crash, db, idempotency, recovery
 from portal.core.db import database_now, new_id
 from portal.core.errors import N_, Conflict, Declined, Invalid, RateLimited, Unavailable
+from portal.core.money import Money
 from portal.gateway import Intent
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
@@ -188,9 +189,15 @@ def _mark_answered(confirmation: Confirmation) -> None:
 
 
 def pay_with_card(
-    customer_id: str, invoice_id: str, payment_method_id: str, *, client_key: str, off_session: bool = False
+    customer_id: str,
+    invoice_id: str,
+    payment_method_id: str,
+    *,
+    client_key: str,
+    off_session: bool = False,
+    at_most: Money | None = None,
 ) -> Payment:
-    """Pay an open invoice with a saved card; returns the payment as it is then, declined ones too.
+    """Pay what is due of an open invoice with a saved card, `at_most` that much; returns the payment as it is then, declined ones too.
 
     On session it may come back `requires_action`: its page lets the customer answer the bank. Off session a bank that wants to ask
     declines instead (failure code "authentication_required"). A payment that waits for its customer's answer to the bank is left as
@@ -198,8 +205,8 @@ def pay_with_card(
     payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened.
 
     Raises NotFound for another customer's invoice or card, before Stripe is asked; cards.Expired, CardGone, Conflict (not open
-    any more, or the key was used for another invoice), AlreadyPaid, InProgress, UnderReview; and the gateway's errors as long as
-    nothing was sent that could charge the card.
+    any more, more is due than `at_most`, or the key was used for another invoice), AlreadyPaid, InProgress, UnderReview; and the
+    gateway's errors as long as nothing was sent that could charge the card.
     """
     idempotency.check_client_key(client_key)
     with db.reading() as session:
@@ -207,7 +214,7 @@ def pay_with_card(
         confirmation = queries.by_press(session, customer_id, client_key)
     if confirmation is None:
         payment_id, confirmation = _begin_with_card(
-            customer_id, invoice_id, payment_method_id, client_key, off_session=off_session
+            customer_id, invoice_id, payment_method_id, client_key, off_session=off_session, at_most=at_most
         )
     else:
         payment_id = confirmation.payment_id
@@ -238,13 +245,19 @@ def pay_other_with_card(customer_id: str, payment_id: str, payment_method_id: st
 
 
 def _begin_with_card(
-    customer_id: str, invoice_id: str, payment_method_id: str, client_key: str, *, off_session: bool
+    customer_id: str,
+    invoice_id: str,
+    payment_method_id: str,
+    client_key: str,
+    *,
+    off_session: bool,
+    at_most: Money | None,
 ) -> tuple[str, Confirmation | None]:
     """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
     source = cards.from_saved(customer_id, payment_method_id)
     if off_session:
         refuse_lost(customer_id, invoice_id)
-    started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
+    started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False, at_most=at_most)
     return started.payment_id, _record_after(started, source, client_key, off_session=off_session)
 
 

@@ -27,6 +27,7 @@ from portal.core.money import Money
 from portal.core.synced_rows import hold_for_review
 from portal.gateway import Intent
 from portal.invoices import service as invoices
+from portal.invoices.models import Invoice
 from portal.payment_methods import service as cards
 from portal.payments import jobs, queries, statuses
 from portal.payments.models import Payment, PaymentStep
@@ -85,16 +86,20 @@ class Started:
 # Phase one: the row
 
 
-def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, save_card: bool) -> Started:
-    """Begin paying an open invoice, or go on with the payment that it already has: two tabs and two devices reach the same one.
+def start_for_invoice(
+    customer_id: str, invoice_id: str, *, client_key: str, save_card: bool, at_most: Money | None = None
+) -> Started:
+    """Begin paying what is due of an open invoice, or go on with the payment that it already has: two tabs and two devices reach the
+    same one.
 
-    Raises NotFound, Conflict (not open any more), AlreadyPaid, InProgress, UnderReview, and the gateway's errors; after
-    Unavailable the row is there and the worker goes on, and a second call finds it.
+    Raises NotFound, Conflict (not open any more, being recorded as paid in another way, or more is due than `at_most`), AlreadyPaid,
+    InProgress, UnderReview, and the gateway's errors; after Unavailable the row is there and the worker goes on, and a second call
+    finds it.
     """
     idempotency.check_client_key(client_key)
     with db.transaction() as session:
         recovery.refuse(session)
-        invoice = invoices.lock_open(session, invoice_id, customer_id)
+        invoice = invoices.lock_payable(session, invoice_id, customer_id, at_most=at_most)
         payment = queries.live_of_invoice(session, invoice_id)
         if payment is None:
             if queries.by_client_key(session, customer_id, client_key) is not None:
@@ -104,7 +109,7 @@ def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, sav
                 customer_id=customer_id,
                 invoice_id=invoice_id,
                 client_key=client_key,
-                amount=invoice.total,
+                amount=invoice.amount_due,
                 description=invoice.number,
                 save_card=save_card,
             )
@@ -194,6 +199,7 @@ def record(
         id=new_id("pay"),
         customer_id=customer_id,
         invoice_id=invoice_id,
+        opening=1 if invoice_id is None else session.get_one(Invoice, invoice_id).opening,
         client_key=client_key,
         amount_minor=amount.minor,
         currency=amount.currency,

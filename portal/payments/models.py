@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     ForeignKey,
     Index,
+    Integer,
     String,
     UniqueConstraint,
     event,
@@ -95,6 +96,8 @@ class Payment(Mirror, Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     invoice_id: Mapped[str | None] = mapped_column(ForeignKey("invoices.id"))
+    # Which opening of its invoice it is for (Invoice.opening).
+    opening: Mapped[int] = mapped_column(Integer, default=1)
     client_key: Mapped[str] = mapped_column(String(80))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
@@ -140,8 +143,15 @@ class Payment(Mirror, Base):
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         one_of("duplicate", Duplicate),
         UniqueConstraint("customer_id", "client_key"),
-        # Two tabs, two devices and a double click all meet here: an invoice has one live payment.
-        Index("uq_payments_live_invoice", "invoice_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
+        # Two tabs, two devices and a double click all meet here: an invoice has one live payment each time that it is open.
+        Index(
+            "uq_payments_live_invoice",
+            "invoice_id",
+            "opening",
+            unique=True,
+            sqlite_where=_LIVE,
+            postgresql_where=_LIVE,
+        ),
         Index("ix_payments_history", "customer_id", "created_at", "id"),
         Index("ix_payments_history_status", "customer_id", "status", "created_at", "id"),
         # All that the history is narrowed by: a search reads this alone, and a row only where it is shown.

@@ -21,6 +21,8 @@ from portal.core.db import new_id
 from portal.core.errors import N_, Invalid
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import ID_PREFIX
 from portal.payments import confirming, order_rules, queries, statuses
@@ -102,12 +104,17 @@ def _check_amount(order: Order) -> None:
         return
     with db.reading() as session:
         invoice = invoice_queries.for_customer(session, order.invoice_id, order.customer_id)
-    if order.amount is not None and order.amount != invoice.total:
+    if invoice.status == InvoiceStatus.OPEN:  # else it is told that there is nothing to pay
+        _check_amount_due(order, invoice)
+
+
+def _check_amount_due(order: Order, invoice: Invoice) -> None:
+    if order.amount is not None and order.amount != invoice.amount_due:
         raise Invalid(
-            N_("The total of invoice %(number)s is %(total)s."),
+            N_("%(due)s is due of invoice %(number)s."),
             field="amount" if order.amount.currency == invoice.currency else "currency",
             number=invoice.number,
-            total=invoice.total,
+            due=invoice.amount_due,
         )
 
 
@@ -148,8 +155,9 @@ def _place(order: Order, source: cards.PaymentSource | None) -> str:
         amount, description = order.amount, texts.tidied(order.description)
         live = None
         if order.invoice_id is not None:
-            invoice = invoices.lock_open(session, order.invoice_id, order.customer_id)
-            amount, description = invoice.total, invoice.number
+            invoice = invoices.lock_payable(session, order.invoice_id, order.customer_id)
+            _check_amount_due(order, invoice)  # a part may have been recorded meanwhile
+            amount, description = invoice.amount_due, invoice.number
             live = queries.live_of_invoice(session, invoice.id)
         elif amount is not None and not order.allow_duplicate:
             refuse_unresolved(session, order.customer_id, amount, order.description.strip())

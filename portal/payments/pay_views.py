@@ -16,6 +16,7 @@ from portal.accounts import queries as accounts
 from portal.content import language
 from portal.core import config, db, money, recovery
 from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.core.money import Money
 from portal.invoices import queries as invoices
 from portal.invoices.statuses import InvoiceStanding
 from portal.payment_methods import queries as cards
@@ -34,6 +35,8 @@ bp = Blueprint("pay", __name__, url_prefix="/payments")
 # A browser may have asked Stripe to charge a card just before its page was reloaded; until then Stripe may not say so yet.
 CHECK_UNTIL_POLL = 10
 
+# What a database holds; more was not shown by any page of ours.
+MOST_SHOWN_MINOR: Final = 2**63 - 1
 _NEEDS_SCRIPT: Final = N_(
     "You were not charged. Card details go straight from your browser to Stripe, which requires "
     "JavaScript. Please turn it on, or choose a saved card."
@@ -70,7 +73,7 @@ def invoice(invoice_id: str) -> Response | AnyResponse:
     if standing.status == InvoiceStanding.SCHEDULED and not request.args.get("now"):
         return page("payments/ways_to_pay.html", invoice=invoice, standing=standing, card=None, client_key="")
     return _pay_page(
-        amount=invoice.total,
+        amount=invoice.amount_due,
         invoice=invoice,
         live=live,
         kept=kept,
@@ -153,14 +156,19 @@ def start_invoice(invoice_id: str) -> AnyResponse:
     if not _is_script():
         return _pay_without_script(
             begun,
-            lambda payment_method_id, key: service.pay_with_card(me, invoice_id, payment_method_id, client_key=key),
+            lambda payment_method_id, key: service.pay_with_card(
+                me, invoice_id, payment_method_id, client_key=key, at_most=_shown_amount()
+            ),
             url_for("pay.invoice", invoice_id=invoice_id),
         )
     card_service.begin_payment(me, request.remote_addr or "", invoice_id)
     try:
         _refuse_while_charging(begun)
         key = request.form.get("client_key", "")
-        return _answer(service.start_for_invoice(me, invoice_id, client_key=key, save_card=_save_card()))
+        started = service.start_for_invoice(
+            me, invoice_id, client_key=key, save_card=_save_card(), at_most=_shown_amount()
+        )
+        return _answer(started)
     except Conflict as error:
         with db.reading() as session:
             live = queries.live_of_invoice(session, invoice_id)
@@ -263,7 +271,7 @@ def with_card(invoice_id: str) -> AnyResponse:
     me, form = customer_id(), request.form
     method_id, client_key = form.get("payment_method_id", ""), form.get("client_key", "")
     return _charge(
-        lambda: service.pay_with_card(me, invoice_id, method_id, client_key=client_key),
+        lambda: service.pay_with_card(me, invoice_id, method_id, client_key=client_key, at_most=_shown_amount()),
         url_for("pay.invoice", invoice_id=invoice_id),
     )
 
@@ -288,6 +296,12 @@ def ways_to_pay(invoice_id: str) -> Response:
         card=card,
         client_key=secrets.token_urlsafe(24),
     )
+
+
+def _shown_amount() -> Money | None:
+    """What the page said is due when its button was pressed; more than that is not charged. None of a page from before it said so."""
+    minor, currency = request.form.get("shown_minor", -1, type=int), request.form.get("shown_currency", "")
+    return Money(minor, currency) if 0 <= minor <= MOST_SHOWN_MINOR and money.is_currency(currency) else None
 
 
 def _save_card() -> bool:

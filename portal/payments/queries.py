@@ -110,9 +110,15 @@ def is_key_used(session: Session, customer_id: str, client_key: str) -> bool:
 
 
 def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
-    """The one payment of an invoice that may still take money, or has; None when there is none."""
+    """The one payment of an invoice that may still take money, or has; None when there is none.
+
+    What was paid before a part of it was due again (Invoice.opening) is none of it.
+    """
+    opening = select(Invoice.opening).where(Invoice.id == invoice_id).scalar_subquery()
     return session.execute(
-        select(Payment).where(Payment.invoice_id == invoice_id, inline_literals(Payment.status, LIVE))
+        select(Payment).where(
+            Payment.invoice_id == invoice_id, Payment.opening == opening, inline_literals(Payment.status, LIVE)
+        )
     ).scalar_one_or_none()
 
 
@@ -120,7 +126,11 @@ def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
 
 
 def _has_live(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    live = (Payment.invoice_id == Invoice.id, inline_literals(Payment.status, LIVE))
+    live = (
+        Payment.invoice_id == Invoice.id,
+        Payment.opening == Invoice.opening,
+        inline_literals(Payment.status, LIVE),
+    )
     return select(Payment.id).where(*live, *conditions).correlate(Invoice).exists()
 
 

@@ -141,7 +141,7 @@ def _why_not(session: Session, intent: Intent) -> str:
     invoice = session.get(Invoice, named["invoice_id"])
     if invoice is None or invoice.customer_id != customer.id:
         return INVOICE_UNKNOWN
-    return "" if invoice.total == intent.amount else AMOUNT_DIFFERS
+    return "" if intent.amount in {invoice.total, invoice.amount_due} else AMOUNT_DIFFERS
 
 
 def _closed(live: Payment, intent: Intent) -> Payment | None:
@@ -201,6 +201,7 @@ def _record(intent: Intent, *, of_invoice: bool) -> str:
             id=payment_id,
             customer_id=named["customer_id"],
             invoice_id=invoice_id,
+            opening=1 if invoice_id is None else session.get_one(Invoice, invoice_id).opening,
             client_key=_client_key(session, intent) if of_invoice else f"second:{intent.id}",
             duplicate=None if of_invoice else Duplicate.SECOND_INTENT,
             amount_minor=intent.amount.minor,

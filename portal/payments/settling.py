@@ -192,7 +192,13 @@ def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
         )
         jobs.return_duplicate.enqueue(session, payment_id=payment.id)
     else:
-        invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())
+        if payment.amount > invoice.amount_due:
+            hold_for_review(
+                session,
+                payment,
+                f"{payment.amount} arrived, and {invoice.amount_due} was due of {invoice.number}: refund the difference",
+            )
+        invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now(), payment.amount)
         crash.point("invoice paid")
 
 

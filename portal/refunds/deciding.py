@@ -5,7 +5,6 @@ Whoever decides is checked here, not in the pages. What is approved is frozen, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -14,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from portal import gateway
 from portal.accounts import access
-from portal.core import audit, clock, config, crash, db, money, permissions
+from portal.core import audit, clock, config, crash, db, four_eyes, money, permissions
 from portal.core.db import database_now
 from portal.core.errors import N_, Conflict, Forbidden, Invalid
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.core.permissions import Permission
 from portal.core.synced_rows import touch
@@ -45,13 +45,11 @@ class HeldForReview(Conflict):
     message = N_("This refund is on hold. An approver must remove the hold before it can be approved.")
 
 
-class FourEyes(Forbidden):
-    code = "four_eyes"
+class FourEyes(four_eyes.FourEyes):
     message = N_("Two people must approve this amount, and you already have. Please ask a colleague.")
 
 
-class OwnProposal(Forbidden):
-    code = "four_eyes"
+class OwnProposal(four_eyes.FourEyes):
     message = N_("You proposed this refund, so it cannot be approved by you. Please ask a colleague.")
 
 
@@ -68,17 +66,6 @@ class TooLate(Conflict):
 class ShownByStripe(Conflict):
     code = "refund_found"
     message = N_("Stripe shows this refund after all. It was not sent again.")
-
-
-@dataclass(frozen=True, slots=True)
-class Reviewer:
-    """A member of staff who decides."""
-
-    id: str
-    role: str
-
-    def may(self, permission: Permission) -> bool:
-        return permissions.may(self.role, permission)
 
 
 def claim(refund_id: str, reviewer: Reviewer) -> None:
@@ -187,7 +174,7 @@ def why_two(session: Session, row: Refund, reviewer: Reviewer | None) -> str:
     What was given back of the payment before counts, and what the approver, who proposed it and its customer have come to within a day:
     nobody splits an amount.
     """
-    if policy.needs_four_eyes(queries.given_back_with(session, row)):
+    if four_eyes.are_needed(queries.given_back_with(session, row)):
         return sums.AMOUNT
     people = {reviewer.id if reviewer else None, row.asked_by if row.origin == RefundOrigin.STAFF else None} - {None}
     if any(policy.is_much_for_staff(sums.day_of_staff(session, row, str(person))) for person in people):

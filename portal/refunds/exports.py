@@ -8,8 +8,8 @@ from typing import Final
 from portal.content.csv_lines import FOR_PROGRAMS, Shape
 from portal.core import audit, db
 from portal.core.errors import N_
+from portal.core.four_eyes import Reviewer
 from portal.refunds import queue, queue_facts
-from portal.refunds.deciding import Reviewer
 
 EXPORT_LIMIT: Final = 10_000
 EXPORT_BATCH: Final = 500

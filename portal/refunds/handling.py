@@ -15,12 +15,13 @@ from portal.accounts import queries as people
 from portal.core import audit, clock, db, permissions
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
+from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Permission
 from portal.core.synced_rows import touch
 from portal.identity.models import User
 from portal.refunds import jobs, queries, statuses, sums
 from portal.refunds.asking import AlreadyDecided, plain_text
-from portal.refunds.deciding import Reviewer, approve_in, only_deciders, reject_in, undecided
+from portal.refunds.deciding import approve_in, only_deciders, reject_in, undecided
 from portal.refunds.executing import locked
 from portal.refunds.models import Refund, RefundMessage
 from portal.refunds.settling import lock_payment

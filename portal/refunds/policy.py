@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from portal.core import company_days, config
+from portal.core import company_days, config, four_eyes
 from portal.core.money import Money
 
 
@@ -66,12 +66,6 @@ def last_day(reason: str, paid_at: datetime) -> date:
 DAY: Final = timedelta(hours=24)
 
 
-def needs_four_eyes(amount: Money) -> bool:
-    """Whether one more person must approve. A currency without a threshold always needs two."""
-    threshold = config.current().refund_four_eyes.get(amount.currency)
-    return threshold is None or amount.decimal >= threshold
-
-
 def is_much_for_staff(day: Money) -> bool:
     """Whether one member of staff has given back so much within DAY that one more person must approve."""
     return _reaches(day, config.current().refund_day_of_staff)
@@ -84,7 +78,7 @@ def is_much_for_customer(day: Money) -> bool:
 
 def _reaches(day: Money, limits: Mapping[str, Decimal]) -> bool:
     limit = limits.get(day.currency)
-    return needs_four_eyes(day) if limit is None else day.decimal >= limit
+    return four_eyes.are_needed(day) if limit is None else day.decimal >= limit
 
 
 def may_approve_own(day: Money) -> bool:

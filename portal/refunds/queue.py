@@ -32,12 +32,13 @@ from sqlalchemy.orm import Session, joinedload
 
 from portal.core import clock, config, db, money
 from portal.core.db import UTCDateTime
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.core.permissions import Permission
 from portal.disputes import queries as disputes
 from portal.payments.models import Payment
 from portal.refunds import queries
-from portal.refunds.deciding import CLAIM_HOLDS, Reviewer
+from portal.refunds.deciding import CLAIM_HOLDS
 from portal.refunds.models import Refund, RefundOrigin
 from portal.refunds.policy import RefundReason
 from portal.refunds.statuses import RefundStatus

@@ -12,10 +12,10 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal.core import clock
+from portal.core import clock, four_eyes
 from portal.core.money import Money
 from portal.disputes import queries as disputes
-from portal.refunds import policy, queries
+from portal.refunds import queries
 from portal.refunds.models import Refund
 from portal.refunds.statuses import FREED, UNDECIDED, RefundStatus
 
@@ -51,7 +51,7 @@ def facts_of(session: Session, refunds: Sequence[Refund]) -> dict[str, Facts]:
             is_disputed=row.payment_id in disputed,
             is_warned=row.payment_id in warned,
             needs_two=row.status == RefundStatus.APPROVED_ONCE
-            or policy.needs_four_eyes(row.amount + Money(given_back.get(row.payment_id, 0), row.currency)),
+            or four_eyes.are_needed(row.amount + Money(given_back.get(row.payment_id, 0), row.currency)),
             refunded_before=before.get((row.customer_id, RefundStatus.SUCCEEDED), 0),
             rejected_before=before.get((row.customer_id, RefundStatus.REJECTED), 0),
         )

@@ -12,11 +12,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import config, db, keyset
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Permission
 from portal.identity import queries as accounts
 from portal.refunds import exports, messages, queries, queue, queue_facts, service
 from portal.refunds.models import Refund
-from portal.refunds.service import Reviewer
 from portal.web import lists, saved
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other

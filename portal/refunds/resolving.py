@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 from portal import ledger
 from portal.core import audit, clock, company_days, db
 from portal.core.errors import N_, Conflict, Invalid
+from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Permission
 from portal.core.synced_rows import touch
 from portal.ledger import LedgerAccount
 from portal.payments.models import Payment
 from portal.refunds import jobs, queries, statuses
 from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible
-from portal.refunds.deciding import NotYours, Reviewer, only_deciders
+from portal.refunds.deciding import NotYours, only_deciders
 from portal.refunds.executing import locked
 from portal.refunds.models import Refund, RefundOrigin, Resolution
 from portal.refunds.settling import move

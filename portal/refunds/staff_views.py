@@ -16,6 +16,7 @@ from wtforms import ValidationError
 from portal.content import language
 from portal.core import audit, company_days, config, db, money
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.core.permissions import Permission
 from portal.disputes import queries as disputes
@@ -25,7 +26,6 @@ from portal.refunds import messages, policy, queries, queue_views, service, stat
 from portal.refunds import queue as queue_of
 from portal.refunds.forms import RefundForm, amount_of
 from portal.refunds.models import Refund
-from portal.refunds.service import Reviewer
 from portal.web import resuming
 from portal.web.guards import require_recent_proof, staff_only
 from portal.web.pages import limiter, page, reader_language, see_other, wants_part

@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 
 from portal.core import money
 from portal.core.errors import N_
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.core.permissions import Permission
 from portal.invoices.models import InvoiceLine
 from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
-from portal.refunds.deciding import Reviewer
 from portal.refunds.models import Refund
 from portal.refunds.statuses import UNDECIDED, RefundStatus
 

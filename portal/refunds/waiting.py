@@ -10,9 +10,9 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from portal.core.errors import N_
+from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Permission
 from portal.refunds import queries, queue
-from portal.refunds.deciding import Reviewer
 from portal.refunds.models import Refund
 from portal.refunds.queue import Place
 from portal.refunds.statuses import RefundStatus

@@ -16,6 +16,7 @@ from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute
 from portal.documents import queries as receipts
+from portal.documents import shares
 from portal.documents.models import Document, DocumentKind
 from portal.invoices.models import Invoice
 from portal.payments import queries as payments
@@ -95,17 +96,25 @@ def _of_batch(session: Session, batch: Sequence[Payment]) -> Iterator[Line]:
 
 
 def _stated(session: Session, batch: Sequence[Payment]) -> dict[str, tuple[Tax, ...]]:
-    """What the invoices of these payments state, by the payment's id; what was paid twice pays none."""
+    """What the invoices of these payments state, by the payment's id; what was paid twice pays none. A payment of a part has its share."""
     paying = {
-        payment.invoice_id: payment.id
+        payment.id: payment
         for payment in batch
         if payment.invoice_id is not None and payment.duplicate is None and payment.succeeded_at is not None
     }
-    found = select(Invoice).where(Invoice.id.in_(paying)).options(selectinload(Invoice.lines))
-    return {
-        paying[invoice.id]: tuple(Tax(tax.rate_basis_points, tax.net_minor, tax.tax_minor) for tax in invoice.taxes)
-        for invoice in session.scalars(found)
-    }
+    ids = {payment.invoice_id for payment in paying.values()}
+    rows = session.scalars(select(Invoice).where(Invoice.id.in_(ids)).options(selectinload(Invoice.lines)))
+    found = {invoice.id: invoice for invoice in rows}
+    return {payment_id: _taxes(payment, found[str(payment.invoice_id)]) for payment_id, payment in paying.items()}
+
+
+def _taxes(payment: Payment, invoice: Invoice) -> tuple[Tax, ...]:
+    stated = invoice.taxes
+    if payment.amount_minor >= invoice.total_minor:
+        return tuple(Tax(tax.rate_basis_points, tax.net_minor, tax.tax_minor) for tax in stated)
+    parts = [minor for tax in stated for minor in (tax.net_minor, tax.tax_minor)]
+    given = shares.share(payment.amount_minor, parts, [0] * len(parts))
+    return tuple(Tax(tax.rate_basis_points, given[2 * at], given[2 * at + 1]) for at, tax in enumerate(stated))
 
 
 def _of_payment(payment: Payment, status: str, receipt: Document | None, stated: tuple[Tax, ...]) -> Line:

@@ -31,3 +31,12 @@ document.addEventListener("cancel", (event) => {
 function sending(dialog) {
   return dialog.querySelector("form[data-sending]") !== null;
 }
+
+// What was refused is there again, in its dialog; the focus goes back to the opener from there.
+const refused = document.querySelector("dialog [data-refused]");
+if (refused) {
+  const dialog = refused.closest("dialog");
+  document.querySelector(`[data-open-dialog="${dialog.id}"]`)?.focus();
+  dialog.showModal();
+  refused.focus();
+}

@@ -120,10 +120,6 @@ window.addEventListener("pagehide", () => {
   fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual", keepalive: true }).catch(() => {});
 });
 
-// What was refused is there again, in its dialog.
-const refused = decision?.querySelector("dialog [data-refused]");
-if (refused) import("./dialog.js").then(() => open(refused.closest("dialog").id));
-
 setInterval(() => {
   for (const left of document.querySelectorAll("[data-countdown]")) left.textContent = Math.max(0, Number(left.textContent) - 1);
 }, 1000);

@@ -13,12 +13,12 @@ from werkzeug.test import TestResponse
 
 from portal.accounts import access
 from portal.core import db
+from portal.core.four_eyes import Reviewer
 from portal.identity import second_factor, signing_in
 from portal.identity.models import User
 from portal.refunds import service as refunds
 from portal.refunds.deciding import ClaimedByOther
 from portal.refunds.models import Refund
-from portal.refunds.service import Reviewer
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")

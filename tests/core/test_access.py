@@ -30,7 +30,7 @@ from portal.documents import service as receipts
 from portal.documents.models import DocumentArchive, DocumentArchivePart, PaymentDocument
 from portal.identity import api_clients, app_grants, policy, second_factor, sessions
 from portal.identity.models import Passkey, User
-from portal.invoices.models import Invoice
+from portal.invoices.models import Invoice, OutsidePayment
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.payments.models import Payment
@@ -218,6 +218,10 @@ POST /support/invoices/new                         303     404    404    404    
 GET  /support/invoices/<invoice_id>                303     404    404    404     404    200      200       200
 POST /support/invoices/<invoice_id>/void           303     404    404    404     404    404      422       422
 POST /support/invoices/<invoice_id>/outside-payment 303   404    404    404     404    404      422       422
+GET  /support/invoices/second-approvals            303     404    404    404     404    404      200       200
+POST /support/invoices/outside-payments/<record_id>/approval 303 404 404 404     404    404      303       303
+POST /support/invoices/outside-payments/<record_id>/rejection 303 404 404 404    404    404      422       422
+POST /support/invoices/outside-payments/<record_id>/reversal 303 404 404 404     404    404      422       422
 GET  /support/invoices/import                      303     404    404    404     404    404      200       200
 POST /support/invoices/import                      303     404    404    404     404    404      422       422
 GET  /support/invoices/import/<file_id>            303     404    404    404     404    404      404       404
@@ -423,6 +427,12 @@ def house(app: Flask) -> House:
             )
         )  # fmt: skip
         ids["passkey_id"] = "key_of_the_owner"
+        record = OutsidePayment(
+            id="out_1", invoice_id=paid.id, status="reversed", amount_minor=1_00, currency="eur", how="cash",
+            paid_on=now.date(), reference="", recorded_by=None, recorded_at=now,
+        )  # fmt: skip
+        session.add(record)
+        ids["record_id"] = record.id
     for person in people.values():
         second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])

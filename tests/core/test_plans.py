@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from portal.core import clock, db
+from portal.core.four_eyes import Reviewer
 from portal.documents import queries as receipts
 from portal.jobs import outbox, workers
 from portal.mandates import queries as mandates
@@ -18,7 +19,6 @@ from portal.payment_methods import queries as cards
 from portal.payments import queries as payments
 from portal.refunds import queries as refunds
 from portal.refunds import queue as refund_queue
-from portal.refunds.service import Reviewer
 from portal.refunds.statuses import RefundStatus
 from portal.stripe_events import queries as stripe_events
 from portal.stripe_events.models import StripeEvent

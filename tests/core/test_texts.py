@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -17,10 +18,11 @@ from portal.accounts import service as accounts
 from portal.accounts.models import Customer
 from portal.core import company_days, db, idempotency, logs, texts
 from portal.core.errors import Invalid
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.identity import api_clients
 from portal.identity import service as identity
-from portal.invoices import files, importing
+from portal.invoices import files, importing, outside
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.payments import service as payments
@@ -28,7 +30,6 @@ from portal.payments.order_rules import Item, Order
 from portal.payments.order_rules import check as check_order
 from portal.reconciliation import service as reconciliation
 from portal.refunds import service as refunds
-from portal.refunds.service import Reviewer
 from portal.support import service as support
 from portal.web.forms import PortalForm
 from portal.webhook_endpoints import service as webhook_endpoints
@@ -115,6 +116,15 @@ def _order(customer: Customer, **values: object) -> None:
     check_order(Order(**{"customer_id": customer.id, "client_key": "key-12345678", "invoice_id": "inv_1", **values}))  # type: ignore[arg-type]
 
 
+_TRANSFER: dict[str, Any] = {
+    "paid_on": company_days.today(),
+    "how": "bank_transfer",
+    "reference": "",
+    "reason": "on the statement",
+    "client_key": "key-12345678",
+}
+
+
 WRITERS: dict[str, Write] = {
     "a customer's name": lambda _one, text: accounts.invite_customer(name=text, email="new@shop.test"),
     "a person's name": lambda _one, text: accounts.invite_customer(name="Shop", email="new@shop.test", contact=text),
@@ -137,9 +147,14 @@ WRITERS: dict[str, Write] = {
     "an invoice's other name": lambda one, text: invoices.issue(_draft(one, external_reference=text)),
     "an invoice's note": lambda one, text: invoices.issue(_draft(one, note=f"Hello\n{text}")),
     "why an invoice is void": lambda _one, text: invoices.void("inv_none", text),
-    "a transfer's reference": lambda _one, text: invoices.mark_paid_outside(
-        "inv_none", paid_on=company_days.today(), how="bank_transfer", reference=text
+    "a transfer's reference": lambda _one, text: outside.record(
+        "inv_none", Reviewer("usr_1", "approver"), **(_TRANSFER | {"reference": text})
     ),
+    "why a transfer is recorded": lambda _one, text: outside.record(
+        "inv_none", Reviewer("usr_1", "approver"), **(_TRANSFER | {"reason": text})
+    ),
+    "why a record is rejected": lambda _one, text: outside.reject("out_none", Reviewer("usr_1", "approver"), text),
+    "why a record is reversed": lambda _one, text: outside.reverse("out_none", Reviewer("usr_1", "approver"), text),
     "a file of invoices": lambda _one, text: files.keep_file("usr_1", "a.csv", f"customer;{text}".encode(), ""),
     "a file that is no UTF-8": lambda _one, text: files.keep_file("usr_1", "a.csv", text.encode("utf-16"), ""),
     "a file's name": lambda _one, text: files.keep_file("usr_1", f"{text}.csv", b"customer", ""),

@@ -26,7 +26,8 @@ from portal.documents.models import Document, DocumentArchive
 from portal.identity import api_clients, app_grants
 from portal.identity.policy import API_CLIENT_SCOPES
 from portal.invoices import files
-from portal.invoices.models import Invoice
+from portal.invoices.models import Invoice, OutsidePayment
+from portal.invoices.statuses import OutsideStatus
 from portal.ledger import LedgerAccount, post
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
@@ -78,6 +79,17 @@ class History:
             self.paid = paid.id
             payment = factories.payment(session, customer, paid)
             self.succeeded = payment.id
+            partly = factories.invoice(session, customer, LINES, paid_minor=10_00)
+            self.partly = partly.id
+            clerk = factories.staff(session, name="Benedikt Kurz-Oberbaumbrücke").id
+            for status in OutsideStatus:
+                row = OutsidePayment(
+                    id=new_id("out"), invoice_id=partly.id, status=status, amount_minor=10_00, currency="eur", how="cheque", paid_on=today,
+                    reference="A reference without-any-break-" * 3, reason="On the statement", recorded_by=clerk, recorded_at=now,
+                )  # fmt: skip
+                if "revers" in status:
+                    row.reversal_by, row.reversal_at, row.reversal_reason = clerk, now, "Another customer's"
+                session.add(row)
             unpaid: dict[str, Any] = {"amount_minor": 12_00, "succeeded_at": None}
             wants_code = {"status": "requires_payment_method", "failure_code": "incorrect_cvc", "succeeded_at": None}
             factories.payment(session, customer, session.get_one(Invoice, self.due), **wants_code)
@@ -289,7 +301,8 @@ class History:
         yield from ("/support/invoices", "/support/invoices?status=overdue", "/support/invoices?q=none")
         yield from ("/support/payments", "/support/payments?currency=eur&least=1", "/support/payments?least=1")
         yield from ("/support/invoices/new", f"/support/invoices/{self.due}", f"/support/invoices/{self.paid}")
-        yield "/support/invoices/import"
+        yield f"/support/invoices/{self.partly}"
+        yield from ("/support/invoices/import", "/support/invoices/second-approvals")
         yield from (f"/support/invoices/import/{file}" for file in self.files)
 
 

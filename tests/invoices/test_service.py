@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -14,7 +13,6 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from portal import ledger
 from portal.accounts.models import Customer
 from portal.core import audit, company_days, db
 from portal.core.errors import Conflict, Invalid, NotFound
@@ -22,7 +20,6 @@ from portal.invoices import drafts, queries, service
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.payments import service as _payments  # noqa: F401  # its guard speaks against an invoice that is being paid
-from tests import factories
 from tests.invoices.conftest import Issue, days_ago, line, overdue
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -331,107 +328,6 @@ def test_the_database_itself_refuses_a_total_that_does_not_add_up(issue: Issue) 
         session.rollback()
     with db.reading() as session:
         assert session.scalar(select(func.sum(InvoiceLine.net_minor + InvoiceLine.tax_minor))) == invoice.total_minor
-
-
-# Paid outside of Stripe
-
-
-def outside(invoice: Invoice, **values: object) -> Invoice:
-    facts: dict[str, object] = {"paid_on": company_days.today(), "how": "bank_transfer", "reference": "Statement 11"}
-    return service.mark_paid_outside(invoice.id, **(facts | values))  # type: ignore[arg-type]
-
-
-def postings_of(invoice: Invoice) -> list[tuple[str, str, str, int, str]]:
-    with db.reading() as session:
-        found = session.scalars(select(ledger.Posting).where(ledger.Posting.subject == invoice.id))
-        return [(one.kind, one.debit, one.credit, one.amount_minor, one.reference) for one in found]
-
-
-def test_money_that_came_another_way_pays_the_invoice_and_is_booked_once(issue: Issue) -> None:
-    made = issue()
-    outside(made, paid_on=days_ago(3))
-    outside(made, how="cash", reference="again")
-    again = stored(made)
-    assert again.status == "paid"
-    assert again.paid_at is not None and again.paid_at.date() == days_ago(3)
-    with db.reading() as session:
-        kept = queries.outside_payment(session, made.id)
-    assert kept is not None and (kept.how, kept.paid_on, kept.reference) == (
-        "bank_transfer",
-        days_ago(3),
-        "Statement 11",
-    )
-    assert postings_of(made) == [("outside", "bank", "receivables", 119_00, f"outside:{made.id}")]
-    assert events_of(made) == ["invoice.issued", "invoice.paid_outside"]
-
-
-@pytest.mark.parametrize(
-    ("zone", "now"),
-    [
-        pytest.param(zone, now, marks=pytest.mark.settings(PORTAL_TIMEZONE=zone), id=zone)
-        for zone, now in (
-            ("Australia/Sydney", datetime(2028, 2, 28, 14, tzinfo=UTC)),
-            ("Pacific/Kiritimati", datetime(2028, 2, 28, 20, tzinfo=UTC)),
-            ("Etc/GMT+12", datetime(2028, 3, 1, 11, tzinfo=UTC)),
-        )
-    ],
-)
-def test_money_that_came_today_came_on_the_companys_day(issue: Issue, zone: str, now: datetime) -> None:
-    """All three have 29 February, which in UTC begins later or is over."""
-    with time_machine.travel(now, tick=False):
-        made = issue(issued_on=date(2028, 2, 28), due_on=date(2028, 3, 14))
-        with pytest.raises(Invalid):
-            outside(made, paid_on=date(2028, 3, 1))
-        paid = outside(made, paid_on=date(2028, 2, 29))
-        assert paid.paid_at is not None and paid.paid_at <= now
-        assert company_days.day_of(paid.paid_at) == date(2028, 2, 29)
-        earlier = outside(issue(), paid_on=date(2028, 2, 28))
-    assert earlier.paid_at is not None and earlier.paid_at.astimezone(ZoneInfo(zone)).date() == date(2028, 2, 28)
-
-
-def test_what_is_paid_void_or_being_paid_is_not_recorded_as_paid_outside(issue: Issue, customer: Customer) -> None:
-    paid, withdrawn, busy = issue(), issue(), issue()
-    pay(paid)
-    void(withdrawn)
-    with db.transaction() as session:
-        factories.payment(
-            session, customer, busy, status="requires_action", review_reason="another amount", succeeded_at=None
-        )
-    for invoice in (paid, withdrawn, busy):
-        with pytest.raises(Conflict):
-            outside(invoice)
-        assert postings_of(invoice) == []
-    assert stored(busy).status == "open"
-    with pytest.raises(NotFound):
-        service.mark_paid_outside("inv_nothing", paid_on=company_days.today(), how="cash", reference="")
-
-
-@pytest.mark.parametrize(
-    ("wrong", "field"),
-    [
-        ({"paid_on": days_ago(-1)}, "paid_on"),
-        ({"paid_on": days_ago(5000)}, "paid_on"),
-        ({"how": "barter"}, "how"),
-        ({"reference": "x" * 121}, "reference"),
-    ],
-)
-def test_a_record_that_cannot_be_is_refused(issue: Issue, wrong: dict[str, object], field: str) -> None:
-    made = issue()
-    with pytest.raises(Invalid) as refused:
-        outside(made, **wrong)
-    assert refused.value.field == field
-    assert stored(made).status == "open"
-
-
-def test_two_who_record_it_at_once_book_it_once(issue: Issue) -> None:
-    made = issue()
-    clerks = [threading.Thread(target=outside, args=(made,)) for _ in range(4)]
-    for reviewer in clerks:
-        reviewer.start()
-    for reviewer in clerks:
-        reviewer.join()
-    assert len(postings_of(made)) == 1
-    assert events_of(made) == ["invoice.issued", "invoice.paid_outside"]
 
 
 # The same form, sent twice

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from portal.core import clock, company_days, db
+from portal.core import clock, db
 from portal.core.errors import Conflict, NotFound, PortalError, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
@@ -36,9 +36,7 @@ def void(checkout: Checkout) -> None:
 
 
 def record_as_paid(checkout: Checkout) -> None:
-    invoices.mark_paid_outside(
-        checkout.invoice_id, paid_on=company_days.today(), how="bank_transfer", reference="statement 12"
-    )
+    factories.record_outside(checkout.invoice_id)
 
 
 CLOSING = {"void": void, "paid": record_as_paid}

@@ -15,6 +15,7 @@ from portal import gateway
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import Conflict, Unavailable
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.core.synced_rows import Phase
 from portal.jobs import outages, outbox
@@ -79,7 +80,7 @@ def approved(checkout: Checkout) -> None:
     paid(checkout)
     with db.transaction() as session:
         user = factories.user(session, session.get_one(Customer, checkout.customer_id))
-        reviewer = refunds.Reviewer(factories.staff(session, role="support").id, "support")
+        reviewer = Reviewer(factories.staff(session, role="support").id, "support")
     asked = (
         checkout.customer_id,
         user.id,

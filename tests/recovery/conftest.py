@@ -20,6 +20,7 @@ from sqlalchemy import select
 from portal import gateway
 from portal.core import audit, backups, clock, company_days, db
 from portal.core.audit import AuditEvent
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.disputes.models import Dispute
 from portal.documents import jobs as document_jobs
@@ -34,7 +35,6 @@ from portal.payments.models import Payment
 from portal.reconciliation import queries, recovering
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund
-from portal.refunds.service import Reviewer
 from tests import factories
 from tests.live import SandboxServer
 from tests.mandates.conftest import Subscriber

@@ -13,13 +13,13 @@ import stripe
 from portal import gateway
 from portal.core import config, db
 from portal.core.db import new_id
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.jobs import outbox
 from portal.payments import intents
 from portal.refunds import job_handlers, queries, service
 from portal.refunds.models import Refund
 from portal.refunds.policy import RefundReason
-from portal.refunds.service import Reviewer
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import Checkout

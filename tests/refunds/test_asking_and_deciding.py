@@ -14,11 +14,11 @@ from flask import Flask
 from portal.accounts.models import Customer
 from portal.core import clock, company_days, db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.payments.models import Payment
 from portal.refunds import email, policy, queue, service
 from portal.refunds.policy import RefundReason
-from portal.refunds.service import Reviewer
 from portal.refunds.statuses import RefundStatus
 from tests import factories
 from tests.payments.conftest import audited, everything, jobs

@@ -8,12 +8,12 @@ import pytest
 
 from portal.core import company_days, db
 from portal.core.errors import Forbidden, Invalid
+from portal.core.four_eyes import Reviewer
 from portal.operations import queries as operations_queries
 from portal.payments import queries as payment_queries
 from portal.refunds import messages, queries, queue, service
 from portal.refunds.models import Refund, Resolution
 from portal.refunds.policy import RefundReason
-from portal.refunds.service import Reviewer
 from portal.refunds.statuses import RefundStatus
 from tests.payments.conftest import audited, books, everything, jobs
 from tests.refunds.conftest import Counter

@@ -8,8 +8,9 @@ from flask.testing import FlaskClient
 
 from portal.core import db
 from portal.core.errors import Invalid, NotFound
+from portal.core.four_eyes import Reviewer
 from portal.refunds import email, queries, queue, service
-from portal.refunds.service import AlreadyDecided, NotTogether, Reviewer
+from portal.refunds.service import AlreadyDecided, NotTogether
 from portal.refunds.statuses import RefundStatus
 from portal.web import saved
 from tests import factories

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from portal.core import db
+from portal.core.four_eyes import Reviewer
 from portal.refunds import queries, queue
-from portal.refunds.service import Reviewer
 from tests import factories
 
 NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)

@@ -12,12 +12,13 @@ from sqlalchemy import delete, update
 from portal.core import db
 from portal.core.db import database_now
 from portal.core.errors import Forbidden
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.jobs import outbox
 from portal.jobs.models import JobRow
 from portal.refunds import executing, job_handlers, queries, service
 from portal.refunds.models import Refund
-from portal.refunds.service import Reviewer, TooLate
+from portal.refunds.service import TooLate
 from portal.refunds.statuses import RefundStatus
 from tests.crashing import dies
 from tests.payments.conftest import audited, everything, jobs

@@ -92,8 +92,8 @@ REFUNDS: Final = (
     defect(
         "one person decides above the threshold",
         "P5",
-        "portal/refunds/policy.py",
-        "needs_four_eyes",
+        "portal/core/four_eyes.py",
+        "are_needed",
         "threshold is None or amount.decimal >= threshold",
         "threshold is None",
         f"{DECIDING}test_above_the_threshold_two_people_must_approve",

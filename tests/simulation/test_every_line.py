@@ -25,6 +25,7 @@ from portal.accounts.models import Customer
 from portal.core import db
 from portal.core.db import database_now, new_id
 from portal.core.errors import Conflict
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.documents import job_handlers as document_handlers
 from portal.documents import service as receipts
@@ -38,7 +39,6 @@ from portal.refunds import executing as refund_executing
 from portal.refunds import job_handlers as refund_handlers
 from portal.refunds import service as refunds
 from portal.refunds.policy import RefundReason
-from portal.refunds.service import Reviewer
 from portal.stripe_events import job_handlers as event_handlers
 from portal.stripe_events import service as stripe_events
 from tests import factories

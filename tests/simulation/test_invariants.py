@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from portal import gateway, ledger
 from portal.core import db
+from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.documents.models import Document
 from portal.invoices.models import Invoice
@@ -21,7 +22,6 @@ from portal.ledger import LedgerAccount
 from portal.payments import service
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
-from portal.refunds.deciding import Reviewer
 from portal.refunds.models import Refund
 from tests import factories
 from tests.live import SandboxServer

@@ -299,16 +299,77 @@ def test_an_invoice_is_voided_with_a_reason(desk: Desk, browse: As, role: str) -
 def test_an_invoice_is_recorded_as_paid(desk: Desk, browse: As) -> None:
     client = browse("approver")
     address = f"/support/invoices/{desk.open_id}/outside-payment"
-    form = {"paid-how": "cash", "paid-reference": "Cash book 7"}
+    form = {
+        "paid-how": "cash",
+        "paid-reference": "Cash book 7",
+        "paid-reason": "counted",
+        "paid-key": "a-form-of-tom",
+        "paid-amount_text": "119",
+    }
     assert post(client, address, **form).status_code == 422
     tomorrow = company_days.today() + timedelta(days=1)
-    post(client, address, **form, **{"paid-paid_on": tomorrow.isoformat()})
-    assert "cannot lie in the future" in text(client, f"/support/invoices/{desk.open_id}")
+    refused = post(client, address, **form, **{"paid-paid_on": tomorrow.isoformat()})
+    html = refused.get_data(as_text=True)
+    assert refused.status_code == 422 and "cannot lie in the future" in html and 'value="Cash book 7"' in html
     post(client, address, **form, **{"paid-paid_on": company_days.today().isoformat()})
     html = text(client, f"/support/invoices/{desk.open_id}")
-    assert "Cash book 7" in html and "is recorded as paid" in html
+    assert "Cash book 7" in html and "€119.00 is recorded as paid." in html
     with db.reading() as session:
         assert session.scalars(select(OutsidePayment.how)).all() == ["cash"]
+
+
+def test_a_large_payment_is_recorded_by_one_and_approved_by_another(desk: Desk, browse: As) -> None:
+    with db.transaction() as session:
+        row = factories.invoice(session, desk.customer, (("Oven", 1_000, 1000_00, 1900),))
+        address = f"/support/invoices/{row.id}"
+    form = {
+        "how": "cheque",
+        "reason": "on the statement",
+        "key": "a-form-of-tom",
+        "paid_on": company_days.today().isoformat(),
+    }
+    first, second = browse("approver"), browse("admin")
+    post(
+        first,
+        f"{address}/outside-payment",
+        **{f"paid-{name}": value for name, value in form.items()},
+        **{"paid-amount_text": "1,190.00"},
+    )
+    html = text(first, address)
+    assert "a colleague must approve it" in html and "/approval" not in html and "/void" not in html
+    assert "Recorded payments for my second approval" in text(second, "/support")
+    with db.reading() as session:
+        record_id = session.scalars(select(OutsidePayment.id)).one()
+    assert row.number in text(second, "/support/invoices/second-approvals")
+    assert post(first, f"/support/invoices/outside-payments/{record_id}/approval").status_code == 303
+    assert invoice_at(row.id).status == "open"
+    post(second, f"/support/invoices/outside-payments/{record_id}/approval")
+    assert invoice_at(row.id).status == "paid"
+    refused = post(first, f"/support/invoices/outside-payments/{record_id}/reversal")
+    assert refused.status_code == 422 and "Please give a reason." in refused.get_data(as_text=True)
+    post(
+        first,
+        f"/support/invoices/outside-payments/{record_id}/reversal",
+        **{f"reverse-{record_id}-reason": "another customer's"},
+    )
+    assert "another customer&#39;s" in text(second, address)
+    rejection = {f"reject-{record_id}-reason": "it was theirs"}
+    assert post(second, f"/support/invoices/outside-payments/{record_id}/rejection", **rejection).status_code == 303
+    assert invoice_at(row.id).status == "paid"
+
+
+def test_a_voided_invoice_is_issued_again_with_the_same_lines(desk: Desk, browse: As) -> None:
+    client = browse("admin")
+    post(client, f"/support/invoices/{desk.open_id}/void", **{"void-reason": "a mistake"})
+    html = text(client, f"/support/invoices/{desk.open_id}")
+    assert f"/support/invoices/new?like={desk.open_id}" in html
+    form = text(client, f"/support/invoices/new?like={desk.open_id}")
+    assert 'value="Green electricity"' in form and 'value="100.00"' in form and 'value="19"' in form
+
+
+def invoice_at(invoice_id: str) -> Invoice:
+    with db.reading() as session:
+        return session.get_one(Invoice, invoice_id)
 
 
 def test_a_file_is_looked_at_and_then_imported(desk: Desk, browse: As) -> None:

@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import select
 
 import portal.app  # noqa: F401  # brings every table into the metadata
-from portal.core import company_days, db
+from portal.core import db
 from portal.core.money import Money
-from portal.invoices import service as invoices
 from portal.payments import intents
 from portal.refunds import service as refunds
 from portal.refunds import statuses
@@ -98,10 +97,9 @@ def test_an_invoice_that_is_paid_elsewhere_is_told_once(settings: object) -> Non
         customer = factories.customer(session)
         invoice = factories.invoice(session, customer)
     listen(customer.id)
+    by = factories.reviewer()
     for _ in range(2):
-        invoices.mark_paid_outside(
-            invoice.id, paid_on=company_days.today(), how="bank_transfer", reference="statement 12, p. 3"
-        )
+        factories.record_outside(invoice.id, by, reference="statement 12, p. 3", client_key="one-form-of-tom")
     (paid,) = told("invoice.paid")
     assert (paid["invoice_number"], paid["amount"]) == (invoice.number, 119_00)
     assert "statement" not in str(paid)

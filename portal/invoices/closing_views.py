@@ -1,0 +1,201 @@
+"""One invoice at the staff's desk: its page, voiding it, and what was paid of it in another way than through Stripe."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import Response, flash, request
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal.content import language
+from portal.core import audit, db, four_eyes
+from portal.core.errors import Conflict, Forbidden, Invalid
+from portal.core.four_eyes import Reviewer
+from portal.core.permissions import Permission
+from portal.identity import queries as people
+from portal.invoices import outside, queries, service
+from portal.invoices.models import OutsidePayment
+from portal.invoices.staff_forms import PaidOutsideForm, ReasonForm
+from portal.invoices.staff_views import bp
+from portal.invoices.statuses import OutsideStatus
+from portal.web import lists
+from portal.web.guards import staff_only
+from portal.web.pages import page, reader_language, see_other
+
+# The blueprint of the desk's invoices, which staff_views makes, with these views.
+__all__ = ["bp"]
+
+
+@bp.get("/<invoice_id>")
+@staff_only(Permission.LOOK_UP)
+def show(invoice_id: str) -> Response:
+    return _invoice_page(invoice_id)
+
+
+def _invoice_page(
+    invoice_id: str, *, refused: Invalid | Conflict | Forbidden | None = None, **typed: PaidOutsideForm | ReasonForm
+) -> Response:
+    """The page with the forms of those who may decide; `typed` are those that were refused, by name: "void", "paid", or an action and a
+    record's id.
+    """
+    with db.reading() as session:
+        invoice = queries.for_staff(session, invoice_id)
+        standing = queries.standings(session, [invoice])[invoice_id]
+        records = queries.outside_payments(session, invoice_id)
+        names = people.names(session, _people(records))
+    audit.record_access(invoice_id, invoice.customer_id, "invoice")
+    forms: dict[str, Any] = {
+        "void": ReasonForm(formdata=None, prefix="void-"),
+        "paid": _paid_form(language.typed_amount(invoice.amount_due, reader_language())),
+    } | typed
+    status = 200 if not typed else 409 if isinstance(refused, Conflict) else 422
+    return page(
+        "support/invoices/show.html",
+        status=status,
+        invoice=invoice,
+        standing_now=standing,
+        records=records,
+        names=names,
+        forms=forms,
+        refused_form=next(iter(typed), ""),
+        refused=None if refused is None else language.error_text(refused, reader_language()),
+        is_recording=any(one.status == OutsideStatus.PROPOSED for one in records),
+        needs_two=four_eyes.are_needed(invoice.amount_due + _booked(invoice.in_currency(0), records)),
+        may_decide=current_user.may(Permission.CLOSE_INVOICES),
+    )
+
+
+def _booked(nothing: Any, records: list[OutsidePayment]) -> Any:
+    return sum((one.amount for one in records if one.is_booked), nothing)
+
+
+def _people(records: list[OutsidePayment]) -> set[str | None]:
+    return {person for one in records for person in (one.recorded_by, one.decided_by, one.reversal_by, one.reversed_by)}
+
+
+def _paid_form(amount: str) -> PaidOutsideForm:
+    form = PaidOutsideForm(formdata=None, prefix="paid-")
+    form.key.data, form.amount_text.data = secrets.token_urlsafe(24), amount
+    return form
+
+
+def _me() -> Reviewer:
+    return Reviewer(current_user.id, current_user.role)
+
+
+@bp.post("/<invoice_id>/void")
+@staff_only(Permission.CLOSE_INVOICES)
+def void(invoice_id: str) -> AnyResponse:
+    form = ReasonForm(prefix="void-")
+    if not form.validate_on_submit():
+        return _invoice_page(invoice_id, void=form)
+    try:
+        withdrawn = service.void(invoice_id, form.reason.data or "")
+    except (Invalid, Conflict) as error:
+        return _invoice_page(invoice_id, refused=error, void=form)
+    flash(gettext("Invoice %(number)s is void.", number=withdrawn.number), "success")
+    return see_other("support_invoices.show", invoice_id=invoice_id)
+
+
+@bp.post("/<invoice_id>/outside-payment")
+@staff_only(Permission.CLOSE_INVOICES)
+def record_outside_payment(invoice_id: str) -> AnyResponse:
+    form = PaidOutsideForm(prefix="paid-")
+    with db.reading() as session:
+        form.currency = queries.for_staff(session, invoice_id).currency
+    if not form.validate_on_submit() or form.paid_on.data is None:
+        return _invoice_page(invoice_id, paid=form)
+    try:
+        row = outside.record(
+            invoice_id,
+            _me(),
+            paid_on=form.paid_on.data,
+            how=form.how.data,
+            reference=form.reference.data or "",
+            reason=form.reason.data or "",
+            client_key=form.key.data or "",
+            amount=form.amount,
+        )
+    except (Invalid, Conflict) as error:
+        return _invoice_page(invoice_id, refused=error, paid=form)
+    amount = language.money_text(row.amount, reader_language())
+    if row.waits:
+        flash(gettext("%(amount)s waits for a colleague, who must approve it.", amount=amount), "info")
+    else:
+        flash(gettext("%(amount)s is recorded as paid.", amount=amount), "success")
+    return see_other("support_invoices.show", invoice_id=invoice_id)
+
+
+@bp.post("/outside-payments/<record_id>/approval")
+@staff_only(Permission.CLOSE_INVOICES)
+def approve_outside_payment(record_id: str) -> AnyResponse:
+    try:
+        row = outside.approve(record_id, _me())
+    except (Invalid, Conflict, Forbidden) as error:
+        with db.reading() as session:
+            invoice_id = queries.outside_payment(session, record_id).invoice_id
+        flash(language.error_text(error, reader_language()), "error")
+        return see_other("support_invoices.show", invoice_id=invoice_id)
+    amount = language.money_text(row.amount, reader_language())
+    if row.status == OutsideStatus.REVERSED:
+        flash(gettext("%(amount)s is reversed, and due again.", amount=amount), "success")
+    else:
+        flash(gettext("%(amount)s is recorded as paid.", amount=amount), "success")
+    return see_other("support_invoices.show", invoice_id=row.invoice_id)
+
+
+@bp.post("/outside-payments/<record_id>/rejection")
+@staff_only(Permission.CLOSE_INVOICES)
+def reject_outside_payment(record_id: str) -> AnyResponse:
+    form, invoice_id = _reason_form("reject", record_id)
+    if not form.validate_on_submit():
+        return _invoice_page(invoice_id, **{f"reject-{record_id}": form})
+    try:
+        outside.reject(record_id, _me(), form.reason.data or "")
+    except (Invalid, Conflict) as error:
+        return _invoice_page(invoice_id, refused=error, **{f"reject-{record_id}": form})
+    flash(gettext("This was rejected. Nothing was booked."), "success")
+    return see_other("support_invoices.show", invoice_id=invoice_id)
+
+
+@bp.post("/outside-payments/<record_id>/reversal")
+@staff_only(Permission.CLOSE_INVOICES)
+def reverse_outside_payment(record_id: str) -> AnyResponse:
+    form, invoice_id = _reason_form("reverse", record_id)
+    if not form.validate_on_submit():
+        return _invoice_page(invoice_id, **{f"reverse-{record_id}": form})
+    try:
+        row = outside.reverse(record_id, _me(), form.reason.data or "")
+    except (Invalid, Conflict) as error:
+        return _invoice_page(invoice_id, refused=error, **{f"reverse-{record_id}": form})
+    amount = language.money_text(row.amount, reader_language())
+    if row.waits:
+        flash(gettext("The reversal of %(amount)s waits for a colleague, who must approve it.", amount=amount), "info")
+    else:
+        flash(gettext("%(amount)s is reversed, and due again.", amount=amount), "success")
+    return see_other("support_invoices.show", invoice_id=invoice_id)
+
+
+def _reason_form(action: str, record_id: str) -> tuple[ReasonForm, str]:
+    """The form of one record, whose fields are named after it, and the id of its invoice. Raises NotFound."""
+    with db.reading() as session:
+        invoice_id = queries.outside_payment(session, record_id).invoice_id
+    return ReasonForm(prefix=f"{action}-{record_id}-"), invoice_id
+
+
+@bp.get("/second-approvals")
+@staff_only(Permission.CLOSE_INVOICES)
+def second_approvals() -> Response:
+    """What colleagues have recorded or want to reverse, and what waits for the reader's second look; the oldest first."""
+    with db.reading() as session:
+        found = queries.page_of_waiting(session, cursor=request.args.get("page"))
+        names = people.names(session, (one.proposed_by for one in found.rows))
+    return page(
+        "support/invoices/second_approvals.html",
+        found=found,
+        names=names,
+        **lists.pager_links("support_invoices.second_approvals", found),
+    )
