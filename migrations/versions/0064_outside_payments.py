@@ -1,5 +1,7 @@
 """Payments that staff record may be parts of an invoice, wait for a second person, and be reversed."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -32,7 +34,7 @@ def upgrade() -> None:
         invoices.alter_column("opening", server_default=None)
         invoices.create_check_constraint(op.f("ck_invoices_paid_within_total"), "paid_minor BETWEEN 0 AND total_minor")
 
-    for column in (
+    columns: tuple[sa.Column[Any], ...] = (
         sa.Column("status", sa.String(20), nullable=False, server_default="recorded"),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False, server_default="1"),
         sa.Column("currency", sa.String(3), nullable=False, server_default="eur"),
@@ -44,7 +46,8 @@ def upgrade() -> None:
         sa.Column("reversal_reason", sa.String(300), nullable=False, server_default=""),
         sa.Column("reversed_at", UTCDateTime()),
         *(sa.Column(person, sa.String(40)) for person in PEOPLE),
-    ):
+    )
+    for column in columns:
         op.add_column("outside_payments", column)
     # What was recorded until now paid the whole invoice; who did it stands in the audit trail.
     op.execute(

@@ -57,7 +57,7 @@ def _invoice_page(
         status=status,
         invoice=invoice,
         standing_now=standing,
-        records=records,
+        recorded=records,
         names=names,
         forms=forms,
         refused_form=next(iter(typed), ""),

@@ -82,12 +82,13 @@ class History:
             partly = factories.invoice(session, customer, LINES, paid_minor=10_00)
             self.partly = partly.id
             clerk = factories.staff(session, name="Benedikt Kurz-Oberbaumbrücke").id
-            for status in OutsideStatus:
+            for outside_status in OutsideStatus:
                 row = OutsidePayment(
-                    id=new_id("out"), invoice_id=partly.id, status=status, amount_minor=10_00, currency="eur", how="cheque", paid_on=today,
+                    id=new_id("out"), invoice_id=partly.id, status=outside_status, amount_minor=10_00, currency="eur",
+                    how="cheque", paid_on=today,
                     reference="A reference without-any-break-" * 3, reason="On the statement", recorded_by=clerk, recorded_at=now,
                 )  # fmt: skip
-                if "revers" in status:
+                if "revers" in outside_status:
                     row.reversal_by, row.reversal_at, row.reversal_reason = clerk, now, "Another customer's"
                 session.add(row)
             unpaid: dict[str, Any] = {"amount_minor": 12_00, "succeeded_at": None}

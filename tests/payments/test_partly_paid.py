@@ -41,8 +41,8 @@ def pay_rest(checkout: Checkout, key: str = "pay-the-rest") -> Payment:
 
 def receivables(checkout: Checkout) -> int:
     """What was booked as received of the invoice, in minor units."""
+    ids = [checkout.invoice_id, *(one.id for one in checkout.payments)]
     with db.reading() as session:
-        ids = [checkout.invoice_id, *(one.id for one in checkout.payments)]
         rows = session.scalars(select(Posting).where(Posting.subject.in_(ids))).all()
     return sum(
         one.amount_minor if one.credit == "receivables" else -one.amount_minor
