@@ -160,7 +160,8 @@ class Settings(BaseSettings):
         "no_longer_wanted": 14,
         "other": 30,
     }
-    # From this amount on (in major units, by currency) two people must approve a refund; always where a currency is not named.
+    # From this amount on (in major units, by currency) two people must approve a refund, and a payment outside Stripe that staff record or
+    # reverse; always where a currency is not named.
     refund_four_eyes: Annotated[dict[str, Decimal], NoDecode] = {"eur": Decimal(500), "usd": Decimal(500)}
     # Sums from which on a second person must approve: what one member of staff has approved alone or proposed within a day, and what one
     # customer has got back; where a currency is not named, that of refund_four_eyes.
