@@ -32,6 +32,11 @@ def defused(cell: str) -> str:
     return "'" + cell if unicodedata.normalize("NFKC", seen[:1]).startswith(_FORMULA_STARTS) else cell
 
 
+def plain(cell: str) -> str:
+    """A cell as it was before it was `defused`, for a file of ours that comes back."""
+    return cell[1:] if cell.startswith("'") and defused(cell[1:]) == cell else cell
+
+
 Cell = str | Decimal | datetime | date
 
 

@@ -89,7 +89,11 @@ TABLE: Final = (
     ),
     Right(Permission.DEACTIVATE_CUSTOMERS, "deactivate a customer, and bring it back", _APPROVERS),
     Right(Permission.ISSUE_INVOICES, "issue an invoice", _DESK, frozenset({"invoices:write"})),
-    Right(Permission.CLOSE_INVOICES, "void an invoice, record and reverse payments of it in another way, and approve what colleagues record from the four-eyes threshold on", _APPROVERS),
+    Right(
+        Permission.CLOSE_INVOICES,
+        "void an invoice, record payments of it in another way and reverse them, and approve what colleagues recorded so",
+        _APPROVERS,
+    ),
     Right(Permission.IMPORT_INVOICES, "import a file of invoices", _APPROVERS),
     Right(
         Permission.CANCEL_PAYMENTS,

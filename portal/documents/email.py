@@ -92,7 +92,11 @@ def _told_beside(document: Document) -> dict[str, Any]:
             invoice = session.get_one(Invoice, document.invoice_id)
             planned = mandates.planned_for(session, invoice.id, invoice.customer_id)
             is_open = invoice.status == InvoiceStatus.OPEN
-            return {"is_open": is_open, "charge_on": planned.on if planned and is_open else None}
+            return {
+                "is_open": is_open,
+                "due": invoice.amount_due,
+                "charge_on": planned.on if planned and is_open else None,
+            }
     return {}
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final, Literal, cast
 
 from sqlalchemy import delete
 
 from portal.core import audit, clock, db, texts
-from portal.core.errors import N_, Invalid
-from portal.invoices import importing, queries, spreadsheet
+from portal.core.errors import N_, Invalid, NotFound, PortalError
+from portal.invoices import corrected, importing, queries, spreadsheet
 from portal.invoices.models import InvoiceFile
 
 LONGEST_FILENAME: Final = 200
@@ -53,6 +54,18 @@ def look_into(file_id: str, user_id: str) -> tuple[InvoiceFile, importing.Import
     with db.reading() as session:
         file = queries.file_of(session, file_id, user_id)
     return file, _import(file, dry_run=True)
+
+
+def corrected_file(file_id: str, user_id: str, words: Callable[[PortalError], str]) -> Iterator[str]:
+    """The lines of the file with what is wrong in each, and what was corrected (portal.invoices.corrected). Raises NotFound, also where
+    nothing of it can be read.
+    """
+    file, report = look_into(file_id, user_id)
+    mark = cast('Literal[".", ","] | None', file.decimal_mark or None)
+    try:
+        return corrected.lines(file.content, report.problems, mark, words)
+    except spreadsheet.Unreadable as error:
+        raise NotFound from error
 
 
 def import_file(file_id: str, user_id: str) -> importing.ImportReport:

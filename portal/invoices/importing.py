@@ -75,13 +75,15 @@ def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
     """The file's new invoices with their customers, and those that are here already; adds to the sheet's problems."""
     customers = _customers_by_email(session, {email for _line, email in sheet.customers})
     fresh, already = [], []
+    gone = _deactivated(session, customers)
     for line, email in sheet.customers:
         try:
-            _only(customers.get(email, []))
+            if _only(customers.get(email, [])) in gone:
+                raise Invalid(service.Deactivated.message, field="customer")
         except Invalid as error:
             sheet.problems.append(Problem(line, "customer", error))
     for entry in sheet.entries:
-        if len(customers.get(entry.email, [])) != 1:
+        if len(customers.get(entry.email, [])) != 1 or customers[entry.email][0] in gone:
             continue
         draft = replace(entry.draft, customer_id=_only(customers[entry.email]))
         known = service.by_external_reference(session, draft.customer_id, draft.external_reference or "")
@@ -110,6 +112,17 @@ def _only(customer_ids: list[str]) -> str:
     if len(customer_ids) > 1:
         raise Invalid(N_("More than one customer has this e-mail address."), field="customer")
     return customer_ids[0]
+
+
+def _deactivated(session: Session, customers: dict[str, list[str]]) -> set[str]:
+    """Which of these customers (by e-mail address) are deactivated."""
+    ids = sorted(customer_id for found in customers.values() for customer_id in found)
+    gone: set[str] = set()
+    for start in range(0, len(ids), MOST_IN_ONE_QUESTION):
+        chunk = ids[start : start + MOST_IN_ONE_QUESTION]
+        rows = select(Customer.id).where(Customer.id.in_(chunk), Customer.deactivated_at.is_not(None))
+        gone |= set(session.scalars(rows))
+    return gone
 
 
 def _customers_by_email(session: Session, emails: set[str]) -> dict[str, list[str]]:

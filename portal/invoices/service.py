@@ -40,12 +40,19 @@ REST_NOT_CHARGEABLE: Final = "rest_not_chargeable"
 # Issuing
 
 
+class Deactivated(Conflict):
+    code = "customer_deactivated"
+    message = N_(
+        "This customer is deactivated, so no invoice can be issued to it. Please reactivate the customer first."
+    )
+
+
 def issue(draft: InvoiceDraft, *, client_key: str | None = None) -> Invoice:
     """Number the invoice and freeze its totals. It is open, and comes back with its lines.
 
     A second call issues a second invoice, unless it has the same `client_key`, the key of a form: then the first one comes back,
-    without its lines. A `draft.external_reference` that the customer has already raises Conflict.
-    Raises Invalid for what portal.invoices.drafts.check refuses, NotFound for an unknown customer.
+    without its lines. A `draft.external_reference` that the customer has already raises Conflict, and a
+    customer who is deactivated Deactivated. Raises Invalid for what portal.invoices.drafts.check refuses, NotFound for an unknown customer.
     """
     sums = drafts.check(draft)
     if client_key is not None:
@@ -66,6 +73,8 @@ def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | N
     customer = session.get(Customer, draft.customer_id)
     if customer is None:
         raise NotFound
+    if customer.deactivated_at is not None:
+        raise Deactivated
     # The counter's row stays locked until the commit, so nobody else issues between the next look and our insert.
     number = numbering.take(session, numbering.INVOICES)
     if client_key is not None and session.scalar(select(Invoice.id).where(Invoice.client_key == client_key)):

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import BinaryIO, Final, Literal, TypeVar
+from typing import Any, BinaryIO, Final, Literal, TypeVar
 
+from portal.content import csv_lines
 from portal.core import card_numbers, money
 from portal.core.errors import N_, Invalid, PortalError
 from portal.core.money import Money
@@ -51,6 +52,8 @@ HEADING: Final = (
     "note",
 )
 COLUMNS: Final = ("customer", "invoice", *HEADING, *LINE_COLUMNS)
+# What portal.invoices.corrected adds to a file. They are not read.
+OURS: Final = ("problem", "corrected")
 
 _NUMBER: Final = re.compile(r"(?P<whole>[0-9]{1,12})(?:(?P<mark>[.,])(?P<decimals>[0-9]{1,6}))?")
 _BETWEEN_CELLS: Final = re.compile(r"[;,\t\"]")
@@ -114,8 +117,8 @@ def read(file: BinaryIO, decimal_mark: DecimalMark | None = None) -> Sheet:
     """Everything that can be said about the file without the database. It is read to its end, at most MOST_BYTES of it."""
     sheet = Sheet()
     try:
-        rows = list(_rows(_text(file), sheet))
-    except _Unreadable as error:
+        rows = list(_rows(text_of(file), sheet))
+    except Unreadable as error:
         sheet.problems.extend(error.problems)
         return sheet
     for invoice in _by_invoice(rows, sheet.problems):
@@ -141,7 +144,7 @@ def card_numbers_in(content: bytes) -> list[int]:
 # From bytes to rows of cells
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """Nothing can be read of the rows."""
 
     def __init__(self, line: int, *errors: Invalid) -> None:
@@ -149,40 +152,52 @@ class _Unreadable(Exception):
         super().__init__("; ".join(error.text() for error in errors))
 
 
-def _text(file: BinaryIO) -> str:
+def text_of(file: BinaryIO) -> str:
+    """The file as text. Raises Unreadable."""
     content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise _Unreadable(
+        raise Unreadable(
             0, Invalid(N_("The file is larger than %(most)s MB. Please split it."), most=MOST_BYTES // 1_000_000)
         )
     try:
         text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise _Unreadable(line, Invalid(N_("The file is not UTF-8. Please save it as “CSV UTF-8”."))) from error
+        raise Unreadable(line, Invalid(N_("The file is not UTF-8. Please save it as “CSV UTF-8”."))) from error
     if not text.strip():
-        raise _Unreadable(0, Invalid(N_("The file is empty.")))
+        raise Unreadable(0, Invalid(N_("The file is empty.")))
     return text
+
+
+def rows_of(text: str) -> tuple[str, Iterator[tuple[int, list[str] | None]]]:
+    """The mark between cells, and the rows with their lines, the header first: their cells, or None where a quotation mark is wrong."""
+    said = _SEPARATOR.match(text)
+    text = text[said.end() :] if said else text
+    mark = said["mark"] if said else _separator(text.split("\n", 1)[0])
+    return mark, _read(csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True), 1 if said else 0)
+
+
+def _read(reader: Any, before: int) -> Iterator[tuple[int, list[str] | None]]:
+    while True:
+        line = reader.line_num + 1 + before
+        try:
+            yield line, next(reader)
+        except StopIteration:
+            return
+        except csv.Error:  # the reader begins anew with the next line
+            yield line, None
 
 
 def _rows(text: str, sheet: Sheet) -> Iterator[_Row]:
     """The rows of data that have the header's number of cells; the others become problems."""
-    said = _SEPARATOR.match(text)
-    before = 1 if said else 0  # lines
-    text = text[said.end() :] if said else text
-    mark = said["mark"] if said else _separator(text.split("\n", 1)[0])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
-    try:
-        header = _header(next(reader, []), 1 + before)
-    except csv.Error as error:
-        raise _Unreadable(1 + before, Invalid(_BROKEN)) from error
-    while True:
-        line = reader.line_num + 1 + before
-        try:
-            cells = next(reader)
-        except StopIteration:
-            break
-        except csv.Error:  # the reader begins anew with the next line
+    _mark, found = rows_of(text)
+    first_line, first = next(found)
+    if first is None:
+        raise Unreadable(first_line, Invalid(_BROKEN))
+    header = header_of(first, first_line)
+    read = csv_lines.plain if OURS[0] in header else str
+    for line, cells in found:
+        if cells is None:
             sheet.rows += 1
             sheet.gaps = True
             sheet.problems.append(Problem(line, "", Invalid(_BROKEN)))
@@ -195,9 +210,9 @@ def _rows(text: str, sheet: Sheet) -> Iterator[_Row]:
             sheet.gaps = True
             sheet.problems.append(Problem(line, "", wrong))
             break
-        cells = cells if any(cell.strip() for cell in cells[len(header) :]) else cells[: len(header)]
-        if len(cells) == len(header):
-            yield _Row(line, {name: tidied_lines(cell) for name, cell in zip(header, cells, strict=True)})
+        is_longer = any(cell.strip() for cell in cells[len(header) :])
+        if len(cells) >= len(header) and not is_longer:
+            yield _Row(line, {name: tidied_lines(read(cell)) for name, cell in zip(header, cells, strict=False)})
         else:
             wrong = Invalid(
                 N_("This row has %(found)s cells, but the header has %(expected)s."),
@@ -206,7 +221,7 @@ def _rows(text: str, sheet: Sheet) -> Iterator[_Row]:
             )
             sheet.problems.append(Problem(line, "", wrong))
     if not sheet.rows:
-        raise _Unreadable(0, Invalid(N_("The file has a header, but no rows.")))
+        raise Unreadable(0, Invalid(N_("The file has a header, but no rows.")))
 
 
 def _separator(header: str) -> str:
@@ -214,7 +229,8 @@ def _separator(header: str) -> str:
     return next((mark for mark in (";", "\t") if mark in header), ",")
 
 
-def _header(cells: list[str], line: int) -> list[str]:
+def header_of(cells: list[str], line: int) -> list[str]:
+    """The names of the columns. Raises Unreadable where some are missing, unknown or there twice."""
     names = [typed(cell).lower() for cell in cells]
     while names and not names[-1]:
         names.pop()
@@ -222,14 +238,14 @@ def _header(cells: list[str], line: int) -> list[str]:
     missing = [name for name in NEEDED if name not in names]
     if missing:
         wrong.append(Invalid(N_("Columns are missing: %(names)s."), names=", ".join(missing)))
-    unknown = [name for name in names if name not in COLUMNS]
+    unknown = [name for name in names if name not in COLUMNS and name not in OURS]
     if unknown:
         named = ", ".join(_short(name) or "–" for name in unknown)
         wrong.append(Invalid(N_("There are no such columns: %(names)s."), names=named))
     if len(set(names)) < len(names):
         wrong.append(Invalid(N_("A column appears twice.")))
     if wrong:
-        raise _Unreadable(line, *wrong)
+        raise Unreadable(line, *wrong)
     return names
 
 

@@ -78,6 +78,8 @@ def _issue(form: InvoiceForm) -> Any:
     try:
         customer_id = importing.customer_billed_at(typed) if "@" in typed else _named(typed)
         return service.issue(form.draft(customer_id), client_key=form.key.data or "")
+    except service.Deactivated as error:
+        form.tell("customer", language.error_text(error, reader_language()))
     except Invalid as error:
         form.tell(error.field, language.error_text(error, reader_language()))
     except NotFound:
@@ -118,7 +120,17 @@ def file(file_id: str) -> Response:
     """What the file would issue, or every mistake in it by its line."""
     file, report = files.look_into(file_id, current_user.id)
     problems = [(one, language.error_text(one.error, reader_language())) for one in report.problems]
-    return page("support/invoices/file.html", file=file, report=report, problems=problems)
+    has_rows = any(one.line > 1 for one in report.problems)
+    return page("support/invoices/file.html", file=file, report=report, problems=problems, has_rows=has_rows)
+
+
+@bp.get("/import/<file_id>/corrected.csv")
+@staff_only(Permission.IMPORT_INVOICES)
+def corrected_file(file_id: str) -> Response:
+    """The same rows, to correct in a spreadsheet and to upload again."""
+    locale = reader_language()
+    found = files.corrected_file(file_id, current_user.id, lambda error: language.error_text(error, locale))
+    return lists.csv_file(found, "invoices-to-correct.csv")
 
 
 @bp.post("/import/<file_id>")

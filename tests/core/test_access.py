@@ -225,6 +225,7 @@ POST /support/invoices/outside-payments/<record_id>/reversal 303 404 404 404    
 GET  /support/invoices/import                      303     404    404    404     404    404      200       200
 POST /support/invoices/import                      303     404    404    404     404    404      422       422
 GET  /support/invoices/import/<file_id>            303     404    404    404     404    404      404       404
+GET  /support/invoices/import/<file_id>/corrected.csv 303  404    404    404     404    404      404       404
 POST /support/invoices/import/<file_id>            303     404    404    404     404    404      404       404
 GET  /support/refunds                              303     404    404    404     404    200      200       200
 GET  /support/refunds.csv                          303     404    404    404     404    200      200       200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import pytest
 from sqlalchemy import func, select
 
 from portal.accounts.models import Customer
-from portal.core import db
+from portal.core import clock, db
 from portal.core.errors import Invalid
-from portal.invoices import importing, queries, spreadsheet
+from portal.invoices import corrected, importing, queries, service, spreadsheet
+from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.importing import ImportReport
 from portal.invoices.models import Invoice
 from portal.invoices.spreadsheet import DecimalMark, Sheet, scaled
-from tests.invoices.conftest import add_customer
+from tests.invoices.conftest import add_customer, line
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "invoices.csv"
 HEADER = "customer,invoice,currency,description,quantity,unit_price,tax_rate"
@@ -276,3 +278,111 @@ def test_what_could_be_thousands_is_refused_unless_the_mark_is_named() -> None:
     for text, mark in (("1,250", "."), ("1.5", ",")):
         with pytest.raises(Invalid, match="does not use"):
             scaled(text, 3, mark)  # type: ignore[arg-type]
+
+
+# The file to correct
+
+
+def to_correct(*rows: str, header: str = HEADER) -> list[list[str]]:
+    """Its rows as a spreadsheet reads them, the header first."""
+    given = file(*rows, header=header)
+    report = importing.import_csv(given, dry_run=True)
+    text = "".join(corrected.lines(given.getvalue(), report.problems, None, lambda error: error.text()))
+    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+
+
+def again(rows: list[list[str]]) -> ImportReport:
+    into = io.StringIO(newline="")
+    csv.writer(into).writerows(rows)
+    return importing.import_csv(io.BytesIO(into.getvalue().encode()))
+
+
+def test_the_file_to_correct_has_the_same_rows_and_says_what_is_wrong(settings: object) -> None:
+    add_customer("Demo Bakery", "billing@bakery.example")
+    header, right, wrong = to_correct(ROW, ROW.replace("3.20", "cheap").replace("A-1", "A-2"))
+    assert header == [*HEADER.split(","), "problem", "corrected"]
+    assert right == [*ROW.split(","), "", ""]
+    assert wrong[5] == "cheap" and wrong[7].startswith("unit_price: “cheap” is not a number") and wrong[8] == ""
+    wrong[5] = "3.20"
+    assert again([header, right, wrong]).fresh == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "meant"),
+    [
+        ("unit_price", '"1.234,50"', "1234.50"),
+        ("unit_price", '"1,234.50"', "1234.50"),
+        ("unit_price", "1 234.50", "1234.50"),
+        ("unit_price", "€3.20", "3.20"),
+        ("quantity", "1\u00a0000", "1000"),
+        ("issued", "23.11.2025", "2025-11-23"),
+        ("issued", "2025/11/23", "2025-11-23"),
+        ("currency", "€", "eur"),
+    ],
+)
+def test_what_can_mean_one_thing_only_is_corrected_and_marked(
+    settings: object, column: str, written: str, meant: str
+) -> None:
+    add_customer("Demo Bakery", "billing@bakery.example")
+    names = [*HEADER.split(","), "issued"]
+    cells = dict(zip(names, [*ROW.split(","), "2025-11-01"], strict=True)) | {column: written}
+    header, row = to_correct(",".join(cells.values()), header=",".join(names))
+    assert row[header.index(column)] == meant
+    assert row[header.index("problem")] == ""
+    assert row[header.index("corrected")].startswith(f"{column}: ") and row[header.index("corrected")].endswith(
+        f"→ {meant}"
+    )
+    assert again([header, row]).fresh == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "written"),
+    [
+        ("unit_price", "1.250"),
+        ("issued", "11/12/2025"),
+        ("issued", "31.02.2025"),
+        ("currency", "$"),
+        ("quantity", "-1"),
+    ],
+)
+def test_what_could_mean_two_things_is_left_to_a_person(settings: object, column: str, written: str) -> None:
+    add_customer("Demo Bakery", "billing@bakery.example")
+    names = [*HEADER.split(","), "issued"]
+    cells = dict(zip(names, [*ROW.split(","), "2025-11-01"], strict=True)) | {column: written}
+    header, row = to_correct(",".join(cells.values()), header=",".join(names))
+    assert (row[header.index(column)].lstrip("'"), row[header.index("corrected")]) == (written, "")
+    assert row[header.index("problem")].startswith(f"{column}: ")
+
+
+def test_no_cell_of_it_is_run_by_a_spreadsheet_and_none_has_changed_when_it_comes_back(settings: object) -> None:
+    add_customer("Demo Bakery", "billing@bakery.example")
+    formula = ROW.replace("Bread", '"=HYPERLINK(""x"")"')
+    header, row = to_correct(formula, ROW.replace("eur", "xyz").replace("A-1", "A-2"))[:2]
+    assert row[3] == '\'=HYPERLINK("x")'
+    (issued,) = again([header, row]).issued
+    with db.reading() as session:
+        assert queries.for_staff(session, issued.id).lines[0].description == '=HYPERLINK("x")'
+
+
+def test_a_row_that_cannot_be_taken_apart_stays_as_it_is(settings: object) -> None:
+    add_customer("Demo Bakery", "billing@bakery.example")
+    rows = to_correct(ROW, "a,b,c", f"{ROW},more,cells", 'x,"y"z,1')
+    assert [row[0] for row in rows[2:]] == ["a", f"{ROW},more,cells", 'x,"y"z,1']
+    assert all(row[7] for row in rows[2:])
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xff\xff\n", b"customer,when\nx,y\n"])
+def test_of_a_file_without_rows_to_tell_apart_there_is_none(settings: object, content: bytes) -> None:
+    with pytest.raises(spreadsheet.Unreadable):
+        corrected.lines(content, (), None, lambda error: error.text())
+
+
+def test_a_deactivated_customer_gets_no_invoice(settings: object) -> None:
+    customer = add_customer("Demo Bakery", "billing@bakery.example")
+    with db.transaction() as session:
+        session.get_one(Customer, customer.id).deactivated_at = clock.now()
+    report = imported(ROW)
+    assert (places(report), report.fresh, count()) == ([(2, "customer")], 0, 0)
+    with pytest.raises(service.Deactivated):
+        service.issue(InvoiceDraft(customer.id, "eur", (line(),)))
+    assert count() == 0
