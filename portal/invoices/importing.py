@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
+from portal.accounts.service import Deactivated
 from portal.core import db
 from portal.core.errors import N_, Invalid
 from portal.core.texts import CardNumber
@@ -79,7 +80,7 @@ def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
     for line, email in sheet.customers:
         try:
             if _only(customers.get(email, [])) in gone:
-                raise Invalid(service.Deactivated.message, field="customer")
+                raise Invalid(Deactivated.message, field="customer")
         except Invalid as error:
             sheet.problems.append(Problem(line, "customer", error))
     for entry in sheet.entries:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
+from portal.accounts.service import Deactivated
 from portal.core import audit, clock, crash, db, numbering, recovery, texts
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.idempotency import check_client_key
@@ -38,13 +39,6 @@ REST_NOT_CHARGEABLE: Final = "rest_not_chargeable"
 
 
 # Issuing
-
-
-class Deactivated(Conflict):
-    code = "customer_deactivated"
-    message = N_(
-        "This customer is deactivated, so no invoice can be issued to it. Please reactivate the customer first."
-    )
 
 
 def issue(draft: InvoiceDraft, *, client_key: str | None = None) -> Invoice:

@@ -11,6 +11,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.accounts import queries as accounts
+from portal.accounts.service import Deactivated
 from portal.content import language
 from portal.core import db
 from portal.core.errors import Invalid, NotFound
@@ -78,7 +79,7 @@ def _issue(form: InvoiceForm) -> Any:
     try:
         customer_id = importing.customer_billed_at(typed) if "@" in typed else _named(typed)
         return service.issue(form.draft(customer_id), client_key=form.key.data or "")
-    except service.Deactivated as error:
+    except Deactivated as error:
         form.tell("customer", language.error_text(error, reader_language()))
     except Invalid as error:
         form.tell(error.field, language.error_text(error, reader_language()))

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from portal.accounts.models import Customer
+from portal.accounts.service import Deactivated
 from portal.core import clock, db
 from portal.core.errors import Invalid
 from portal.invoices import corrected, importing, queries, service, spreadsheet
@@ -383,6 +384,6 @@ def test_a_deactivated_customer_gets_no_invoice(settings: object) -> None:
         session.get_one(Customer, customer.id).deactivated_at = clock.now()
     report = imported(ROW)
     assert (places(report), report.fresh, count()) == ([(2, "customer")], 0, 0)
-    with pytest.raises(service.Deactivated):
+    with pytest.raises(Deactivated):
         service.issue(InvoiceDraft(customer.id, "eur", (line(),)))
     assert count() == 0
