@@ -19,7 +19,7 @@ from portal.core import company_days, db, keyset
 from portal.core.db import begins_with, inline_literals
 from portal.core.errors import NotFound, PortalError
 from portal.core.money import Money
-from portal.documents import codes, facts, jobs
+from portal.documents import codes, facts, jobs, shares
 from portal.documents.models import (
     HELD,
     NOT_HELD,
@@ -398,3 +398,8 @@ def _intact(document: Document) -> Document:
     if document.pdf is not None and hashlib.sha256(document.pdf).hexdigest() != document.pdf_sha256:
         raise Damaged
     return document
+
+
+def share_out(minor: int, parts: Sequence[int]) -> list[int]:
+    """How much of an amount belongs to each of these parts of the whole, as credit notes share it; in minor units."""
+    return shares.share(minor, parts, [0] * len(parts))

@@ -16,7 +16,6 @@ from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute
 from portal.documents import queries as receipts
-from portal.documents import shares
 from portal.documents.models import Document, DocumentKind
 from portal.invoices.models import Invoice
 from portal.payments import queries as payments
@@ -113,7 +112,7 @@ def _taxes(payment: Payment, invoice: Invoice) -> tuple[Tax, ...]:
     if payment.amount_minor >= invoice.total_minor:
         return tuple(Tax(tax.rate_basis_points, tax.net_minor, tax.tax_minor) for tax in stated)
     parts = [minor for tax in stated for minor in (tax.net_minor, tax.tax_minor)]
-    given = shares.share(payment.amount_minor, parts, [0] * len(parts))
+    given = receipts.share_out(payment.amount_minor, parts)
     return tuple(Tax(tax.rate_basis_points, given[2 * at], given[2 * at + 1]) for at, tax in enumerate(stated))
 
 
