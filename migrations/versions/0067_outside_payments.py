@@ -7,8 +7,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0064"
-down_revision = "0063"
+revision = "0067"
+down_revision = "0066"
 
 _LIVE = sa.text(
     "status IN ('created', 'processing', 'requires_action', 'requires_capture', 'requires_confirmation', "
