@@ -1,9 +1,12 @@
 """Tests that are collected once and then shown one defect after another: importing and collecting takes half a minute, a fork milliseconds.
 
-`python -m tests.simulation.collected_tests SOCKET TEST…` is pytest in a copy of the portal. A request is a line of JSON: a file, its
-text with the defect, and the tests. They run in a forked child until the first that fails. There the functions that were imported get
-the code of the defect, and so does the file, for what is imported later and for other processes. A test that fails without the defect as
-well says nothing: it is left out from then on.
+`python -m tests.simulation.collected_tests SOCKET TEST…` is pytest in a copy of the portal. The first line that it is sent is a list of
+tests as JSON, which run before anything is forked: routes, templates and statements are compiled then, and the sandbox is started. Each
+further line is a request: a file, its text with the defect, and the tests. They run in a forked child until the first that fails. There
+the functions that were imported get the code of the defect, and so does the file, for what is imported later and for other processes. A
+test that fails without the defect as well says nothing: it is left out from then on.
+
+What was computed before the fork may hide a defect here. So one that no test notices is shown to them once more in a process of its own.
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ from types import CodeType, FunctionType
 from typing import Any, Final
 
 import pytest
+from urllib3 import PoolManager
 
 from tests.processes import end_with_parent
 
 # One database shows a defect as well as two. A defect may let a test wait for what never comes.
-_PYTEST: Final = ("-q", "-p", "no:cacheprovider", "--no-header", "-k", "not postgresql", "--timeout=60")
+_PYTEST: Final = ("-q", "-p", "no:cacheprovider", "--no-header", "-k", "not postgresql", "--timeout=30")
 # What a child ends with; an exit by pytest's limit for one test counts as a failure.
 _PASSED, _FAILED = 0, 1
 
@@ -38,9 +42,11 @@ Functions = Mapping[tuple[str, int, str], Sequence[FunctionType]]
 class CollectedTests:
     """The session for one copy, as the campaign sees it: it starts with the first question."""
 
-    def __init__(self, root: Path, tests: Sequence[str]) -> None:
+    def __init__(self, root: Path, tests: Sequence[str], first: Sequence[str]) -> None:
+        """`first` are those that run before anything is forked."""
         self._root = root
         self._tests = tests
+        self._first = first
         self._process: Popen[bytes] | None = None
         self._ours, self._theirs = socket.socketpair()
 
@@ -55,11 +61,15 @@ class CollectedTests:
                 self._process = Popen(command, cwd=self._root, pass_fds=[self._theirs.fileno()], stdout=log, stderr=log)
             self._theirs.close()
             self._lines = self._ours.makefile("r")
-        self._ours.sendall(json.dumps([file, text, list(tests)]).encode() + b"\n")
+            self._ask(self._first)
+        self._ask([file, text, list(tests)])
         answer = self._lines.readline()
         if not answer:
             raise RuntimeError((self._root / "collected-tests.log").read_text()[-2_000:])
         return json.loads(answer)  # type: ignore[no-any-return]
+
+    def _ask(self, what: object) -> None:
+        self._ours.sendall(json.dumps(what).encode() + b"\n")
 
     def end(self) -> None:
         self._ours.shutdown(socket.SHUT_RDWR)
@@ -78,11 +88,25 @@ class _Shown:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self._items = {item.nodeid: item for item in session.items}
+        requests = self._asked.makefile("r")
+        self._run_first(session, json.loads(requests.readline() or "[]"))
         self._functions = _functions(Path.cwd() / "portal")
-        for line in self._asked.makefile("r"):
+        for line in requests:
             file, text, tests = json.loads(line)
             self._asked.sendall(json.dumps(self._first_to_fail(Path(file).absolute(), text, tests)).encode() + b"\n")
         return True
+
+    def _run_first(self, session: pytest.Session, tests: Sequence[str]) -> None:
+        for item in self._named(tests):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._elsewhere(item))
+        session.testsfailed = 0
+        for one in gc.get_objects():
+            if isinstance(one, PoolManager):  # two children may not speak over one connection
+                one.clear()
+
+    def _elsewhere(self, item: pytest.Item) -> pytest.Item | None:
+        """One of another directory: pytest then ends what was made for this test, and not what the whole session has in common."""
+        return next((one for one in self._items.values() if one.path.parent != item.path.parent), None)
 
     def _first_to_fail(self, file: Path, text: str, tests: Sequence[str]) -> str | None:
         codes = changed_functions(file, file.read_text(), text)
@@ -133,10 +157,10 @@ class _Shown:
             for key, code in codes.items():
                 for function in self._functions[key]:
                     function.__code__ = code
-            for item, following in zip(items, [*items[1:], None], strict=True):
+            for item in items:
                 os.ftruncate(running, 0)
                 os.pwrite(running, item.nodeid.encode(), 0)
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._elsewhere(item))
                 if item.session.testsfailed:
                     os._exit(_FAILED)
             os._exit(_PASSED)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -30,14 +30,16 @@ ALL: Final = defects_in_paying.ALL + defects_after_paying.ALL
 
 # What is no part of the code, or holds it twice.
 LEFT_OUT = (".git", ".boot", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "var")
-# One database shows the defect as well as two, in half the time.
-PYTEST = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-k", "not postgresql")
+PYTEST = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no")
+# One database shows a defect as well as two, in half the time.
+ON_ONE = ("-k", "not postgresql")
 # pytest's exit codes (a module of tests that cannot be imported counts as interrupted), and one of ours.
 PASSED, FAILED, INTERRUPTED, TOO_LONG = 0, 1, 2, 99
 # A test that waits for what never comes is ended before, by its own limit. Seconds.
 LONGEST = 1_200
 
 KILLED, EQUAL, SURVIVED, NOT_FOUND, BROKEN = "killed", "equal", "SURVIVED", "NOT FOUND", "BROKEN"
+UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,16 @@ def put_in(defect: Defect, root: Path) -> dict[Path, str]:
     return before
 
 
-def run(tests: Sequence[str], root: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *PYTEST, *tests]
+def run(tests: Sequence[str], root: Path, options: Sequence[str] = ON_ONE) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *PYTEST, *options, *tests]
     try:
         return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=LONGEST, check=False)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, TOO_LONG, "", "it took too long")
 
 
-def judge(defect: Defect, root: Path) -> Outcome:
-    """Put the defect into this copy, run its tests there, and take it out again."""
+def judge(defect: Defect, root: Path, options: Sequence[str] = ON_ONE) -> Outcome:
+    """Put the defect into this copy, run its tests there in a process of their own, and take it out again."""
     started = time.monotonic()
 
     def outcome(verdict: str, said: str = "") -> Outcome:
@@ -92,7 +94,7 @@ def judge(defect: Defect, root: Path) -> Outcome:
         return outcome(NOT_FOUND, "\n".join(lost))
     before = put_in(defect, root)
     try:
-        done = run(defect.tests, root)
+        done = run(defect.tests, root, options)
     finally:
         for file, text in before.items():
             file.write_text(text)
@@ -101,17 +103,22 @@ def judge(defect: Defect, root: Path) -> Outcome:
     return outcome(SURVIVED if done.returncode == PASSED else BROKEN, done.stdout + done.stderr)
 
 
-def judge_at_random(defect: Defect, root: Path, collected: CollectedTests) -> Outcome:
-    """Likewise, in a session that has collected the tests; anew for what runs when a module is imported."""
+def judge_in_session(defect: Defect, root: Path, collected: CollectedTests) -> Outcome:
+    """Likewise, in a session that has collected the tests. UNCLEAR when none of them notices the defect there, or none is known."""
     started = time.monotonic()
     if (reason := random_defects.equal(defect)) is not None:
         return Outcome(defect, EQUAL, 0, reason)
     (change,) = defect.changes
     text = change.applied((root / change.file).read_text())
-    failed = collected.first_to_fail(change.file, text, defect.tests)
-    if failed is None:
-        return judge(defect, root)
-    return Outcome(defect, KILLED if failed else SURVIVED, time.monotonic() - started, failed)
+    is_known = all("::" in test for test in defect.tests)
+    failed = collected.first_to_fail(change.file, text, defect.tests) if is_known else None
+    return Outcome(defect, KILLED if failed else UNCLEAR, time.monotonic() - started, failed or "")
+
+
+def judge_on_both(defect: Defect, root: Path) -> Outcome:
+    """Likewise, in a process of their own and on both databases."""
+    tests = tuple(dict.fromkeys(test.partition("[")[0] for test in defect.tests))
+    return replace(judge(replace(defect, tests=tests), root, ()), defect=defect)
 
 
 def main() -> int:
@@ -123,7 +130,7 @@ def main() -> int:
         "--lines",
         type=Path,
         default=ROOT / "var" / "lines-of-tests",
-        help="where it is kept which tests run which lines, for random ones",
+        help="the folder where it is kept which tests run which lines, for random ones",
     )
     parser.add_argument("names", nargs="*", help="only those whose name has one of these words in it")
     given = parser.parse_args()
@@ -133,44 +140,39 @@ def main() -> int:
             Path(shutil.copytree(ROOT, Path(directory, str(number)), ignore=shutil.ignore_patterns(*LEFT_OUT)))
             for number in range(given.jobs)
         ]
-        every = at_random(given, roots[0]) if given.random else ALL
+        lines = line_tests.measure(random_defects.asked(), roots[0], given.lines) if given.random else None
+        every = random_defects.chosen(given.random, given.seed, tests_of=lines.of) if lines else ALL
         chosen = [one for one in every if not given.names or any(word in one.name for word in given.names)]
-        if not chosen or not (given.random or is_healthy(chosen, roots[0])):
+        if not chosen or not (lines or is_healthy(chosen, roots[0])):
             return 1
-        judges: SimpleQueue[Callable[[Defect], Outcome]] = SimpleQueue()
+        free: SimpleQueue[Path] = SimpleQueue()
         for root in roots:
-            if given.random:
-                collected = CollectedTests(root, random_defects.measured())
-                ended.callback(collected.end)
-                judges.put(partial(judge_at_random, root=root, collected=collected))
-            else:
-                judges.put(partial(judge, root=root))
+            free.put(root)
 
-        def judged(defect: Defect) -> Outcome:
-            one = judges.get()
+        def judged(how: Callable[[Defect, Path], Outcome], defect: Defect) -> Outcome:
+            root = free.get()
             try:
-                found = one(defect)
+                found = how(defect, root)
             finally:
-                judges.put(one)
-            say(f"{found.verdict:<10}{found.seconds:6.1f} s  {defect.name}  {found.said if given.random else ''}\n")
+                free.put(root)
+            say(
+                f"{found.verdict:<10}{found.seconds:6.1f} s  {defect.name}  {found.said if found.verdict != SURVIVED else ''}\n"
+            )
             return found
 
-        outcomes = list(ended.enter_context(ThreadPoolExecutor(given.jobs)).map(judged, chosen))
-    return report(outcomes)
-
-
-def at_random(given: argparse.Namespace, root: Path) -> list[Defect]:
-    """Defects at random places, each with the tests that run its lines; none when a test fails without any, which pytest tells.
-
-    What was measured is good as long as the code stays.
-    """
-    tests = random_defects.measured()
-    newest = max(file.stat().st_mtime for place in ("portal", "tests") for file in (ROOT / place).rglob("*.py"))
-    is_known = given.lines.exists() and given.lines.stat().st_mtime > newest
-    if not is_known and not line_tests.measure(tests, root, given.jobs, given.lines):
-        given.lines.unlink(missing_ok=True)
-        return []
-    return random_defects.chosen(given.random, given.seed, tests_of=line_tests.read(given.lines).of)
+        every_at_once = ended.enter_context(ThreadPoolExecutor(given.jobs)).map
+        if not lines:
+            return report(list(every_at_once(partial(judged, judge), chosen)))
+        sessions = {root: CollectedTests(root, random_defects.asked(), lines.widest()) for root in roots}
+        for session in sessions.values():
+            ended.callback(session.end)
+        quick = every_at_once(
+            partial(judged, lambda defect, root: judge_in_session(defect, root, sessions[root])), chosen
+        )
+        outcomes = {one.defect.name: one for one in quick}
+        unclear = [one.defect for one in outcomes.values() if one.verdict == UNCLEAR]
+        outcomes |= {one.defect.name: one for one in every_at_once(partial(judged, judge_on_both), unclear)}
+    return report(list(outcomes.values()))
 
 
 def is_healthy(chosen: Sequence[Defect], root: Path) -> bool:

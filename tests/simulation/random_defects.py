@@ -31,19 +31,27 @@ PLACES: Final[dict[str, tuple[str, ...]]] = {
     "portal/ledger": ("tests/core/test_ledger.py", "tests/books"),
     "portal/reconciliation": ("tests/reconciliation", "tests/books"),
     "portal/core/money.py": ("tests/core/test_money.py", "tests/invoices"),
-    "portal/core/idempotency.py": ("tests/api/test_requests.py", "tests/api/test_paying.py"),
+    "portal/core/idempotency.py": (
+        "tests/core/test_idempotency.py",
+        "tests/api/test_requests.py",
+        "tests/api/test_paying.py",
+    ),
 }
-# Defects are shown to whichever tests run their lines, but for those of other programs and of what takes minutes.
-OTHERS: Final = frozenset("clients contract flows front infrastructure sandbox sandbox_browser simulation".split())
+# A defect is shown to those of these and of them that run its line. Others run such lines, too, on their way to something else.
+ALSO_ASKED: Final = (
+    "tests/api",
+    "tests/disputes",
+    "tests/operations",
+    "tests/statements",
+    "tests/stripe_events",
+    "tests/support",
+)
 
 
-def measured(root: Path = ROOT) -> tuple[str, ...]:
-    """The directories of tests of which is measured which lines they run."""
-    return tuple(
-        f"tests/{place.name}"
-        for place in sorted((root / "tests").iterdir())
-        if any(place.glob("test_*.py")) and place.name not in OTHERS
-    )
+def asked() -> tuple[str, ...]:
+    """The directories and files of tests of which is measured which lines they run."""
+    named = {test for tests in PLACES.values() for test in tests if not test.startswith("tests/api/")}
+    return tuple(sorted(named)) + ALSO_ASKED
 
 
 # What is declared there is held by migrations and by pictures rather than by tests of what money does.

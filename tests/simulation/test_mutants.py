@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.dev.processes import ROOT
-from tests.simulation import collected_tests, random_defects
+from tests.simulation import collected_tests, line_tests, random_defects
 from tests.simulation.defects import PROMISES, Change, NotFoundOnce
 from tests.simulation.mutants import ALL, misplaced
 
@@ -161,3 +163,60 @@ def test_a_seed_chooses_the_same_random_defects() -> None:
     assert first == again != other
     assert len(first) == 30
     assert all((ROOT / test).exists() for defect in first for test in defect.tests)
+
+
+def test_code_tells_which_of_its_lines_are_run() -> None:
+    text = (
+        "def share(whole, parts):\n"
+        '    """Of all."""\n'
+        "    if parts > 0 and (\n"
+        "        whole > 0\n"
+        "    ):\n"
+        "        return whole // parts\n"
+        "    elif parts == 0:\n"
+        "        return [\n"
+        "            whole,\n"
+        "        ]\n"
+        "    least = lambda: 0\n"
+        "    try:\n"
+        "        return least()\n"
+        "    finally:\n"
+        "        whole = 1\n"
+        "\n"
+        "class Least:\n"
+        "    least = 0\n"
+        "    def of(self):\n"
+        "        return 0\n"
+    )
+    told: list[tuple[str, int]] = []
+    names: dict[str, Any] = {line_tests.TELL: lambda file, lines: told.append((file, lines))}
+    exec(compile(line_tests.telling(text, "shares.py"), "shares.py", "exec"), names)  # noqa: S102
+    assert names["share"].__doc__ == "Of all."
+
+    def lines_of(act: Callable[[], object]) -> list[int]:
+        told.clear()
+        act()
+        assert {file for file, _lines in told} <= {"shares.py"}
+        return [line for line in range(30) if any(lines >> line & 1 for _file, lines in told)]
+
+    assert lines_of(lambda: names["share"](4, 2)) == [3, 4, 5, 6]
+    assert lines_of(lambda: names["share"](4, 0)) == [3, 4, 5, 7, 8, 9, 10]
+    assert lines_of(lambda: names["share"](4, -1)) == [3, 4, 5, 7, 11, 12, 13, 15]
+    assert lines_of(names["Least"]().of) == [20]
+
+
+def test_a_defect_is_shown_to_the_tests_of_its_lines_the_quick_ones_first() -> None:
+    runs = {
+        "tests/a/test_a.py::test_wide": line_tests.Run(0.1, {"portal/shares.py": 0b1111_0000}),
+        "tests/a/test_a.py::test_narrow": line_tests.Run(0.1, {"portal/shares.py": 0b1000_0000}),
+        "tests/b/test_b.py::test_slow": line_tests.Run(2.0, {"portal/shares.py": 0b1000_0000}),
+        "tests/b/test_b.py::test_for_minutes": line_tests.Run(60.0, {"portal/shares.py": 0b1000_0000}),
+        "tests/b/test_b.py::test_elsewhere": line_tests.Run(0.1, {"portal/sums.py": 0b1000_0000}),
+    }
+    lines = line_tests.LineTests(runs)
+    wide, narrow, slow = list(runs)[:3]
+    assert lines.of(Path("portal/shares.py"), 6, 7) == (narrow, wide, slow)
+    assert lines.of(Path("portal/shares.py"), 4, 6) == (wide,)
+    assert lines.of(Path("portal/shares.py"), 8, 30) == ()
+    assert lines.of(Path("portal/parts.py"), 1, 30) == ()
+    assert lines.widest() == [wide, slow]
