@@ -158,6 +158,15 @@ def test_a_decline_is_an_answer_and_another_order_pays_the_same_payment(checkout
     assert_paid_once(checkout)
 
 
+def test_who_asks_for_the_payment_later_is_told_of_a_decline_as_the_order_was(checkout: Checkout) -> None:
+    payment_id = process(order(checkout, new_card(checkout, DECLINED))).payment.id
+    for next_action in (None, "confirm"):
+        found = service.current(payment_id, checkout.customer_id)
+        assert (found.next_action, found.client_secret is not None) == (next_action, next_action is not None)
+        process(order(checkout, key="typed-by-hand"))
+    assert len(charges(checkout)) == 1
+
+
 def test_the_bank_takes_its_time(checkout: Checkout) -> None:
     checkout.sandbox.control("payments/slow", times=1, seconds=60)
     found = process(order(checkout, new_card(checkout)))

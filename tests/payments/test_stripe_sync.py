@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import Conflict, Unavailable
@@ -22,7 +22,7 @@ from portal.jobs import outages, outbox
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import setups, stripe_customers
 from portal.payment_methods.models import FormerStripeCustomer, PaymentMethod, PaymentMethodSetup, StripeCustomer
-from portal.payments import service
+from portal.payments import intents, service
 from portal.payments import statuses as payment_statuses
 from portal.payments.models import Confirmation, Payment
 from portal.refunds import executing
@@ -317,6 +317,17 @@ def test_a_customer_deleted_at_stripe_without_a_word_is_made_anew_at_the_next_pr
     for job in jobs("payments.cancel_pending"):
         service.cancel_pending(**job)
     assert only(kind.model).status != "canceled", "it was begun for the new customer"
+
+
+def test_what_staff_look_at_is_not_called_off_with_its_customer_at_stripe(checkout: Checkout) -> None:
+    lost = stripe_customers.ensure_stripe_customer(checkout.customer_id)
+    payment_id = checkout.start().payment_id
+    stripe_sync.hold_by_id(intents.KIND, payment_id, "a reason")
+    service.cancel_pending(checkout.customer_id, lost)
+    assert only(Payment).status == "requires_payment_method"
+    change(Payment, review_reason="")
+    service.cancel_pending(checkout.customer_id, lost)
+    assert only(Payment).status == "canceled"
 
 
 @pytest.mark.parametrize("email", ["ada@spree-bikes", "ada..byron@spree bikes.test"])

@@ -301,6 +301,18 @@ def test_what_was_given_back_at_the_dashboard_is_recorded_and_not_given_back_aga
     assert [amount for kind, _, amount in books() if kind == "refund"] == [100_00]
 
 
+def test_what_was_given_back_at_the_dashboard_beside_a_request_leaves_enough_for_it(counter: Counter) -> None:
+    asked = counter.ask(19_00)
+    made = counter.sandbox.client.v1.refunds.create(
+        {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 100_00}
+    )
+    assert service.sync_refund(made.id)
+    assert counter.refund(asked).review_reason == ""
+    service.approve(asked, counter.support)
+    counter.execute(asked)
+    assert counter.sums == (119_00, 0, 0)
+
+
 def test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us(counter: Counter) -> None:
     made = counter.sandbox.client.v1.refunds.create(
         {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 9_00}

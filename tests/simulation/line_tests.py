@@ -31,6 +31,8 @@ _PYTEST: Final = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header",
 _LEFT_OUT: Final = "not postgresql and not fuzz"
 # A test that takes longer tells a whole way, of which others tell the parts.
 _LONGEST_SECONDS: Final = 8.0
+# A line that many tests run is run by most of them on their way to something else: those that are about it are among the first.
+MOST_ASKED: Final = 150
 # Tells the plugin where to keep what: a file of tests a name.
 _KEPT_IN: Final = "LINES_OF_TESTS"
 
@@ -60,7 +62,7 @@ class LineTests:
         """The tests that run one of these lines, those first that are quick and run little else; none for what runs when it is imported."""
         wanted = (1 << last + 1) - (1 << first)
         found = [test for test, lines in self._by_file[str(file)] if lines & wanted]
-        return tuple(sorted(found, key=lambda test: (self._cost[test], test)))
+        return tuple(sorted(found, key=lambda test: (self._cost[test], test))[:MOST_ASKED])
 
     def widest(self) -> list[str]:
         """Of each directory the test that runs the most of all."""

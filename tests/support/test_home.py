@@ -80,7 +80,15 @@ def test_what_waits_is_what_this_person_can_act_on(app: Flask) -> None:
     for words in ("The oldest for 3 days", "2 days left", "within 3 days: 1", "within 7 days: 1", "up to 30 days"):
         assert words in page
     only_for_approvers = {"Refunds for my second approval": "1", "Refunds whose status is unknown": "1"}
-    assert waiting(see(app, "approver")) == common | only_for_approvers
+    page = see(app, "approver")
+    assert waiting(page) == common | only_for_approvers
+    in_order = [
+        "Refunds for me to decide",
+        "Refunds for my second approval",
+        "Refunds that failed",
+        "Refunds whose status is unknown",
+    ]
+    assert [name for name in waiting(page) if name.startswith("Refunds")] == in_order
 
 
 @pytest.mark.usefixtures("work")
