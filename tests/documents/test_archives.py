@@ -106,8 +106,10 @@ def test_it_goes_after_its_time(house: tuple[str, str, list[str]]) -> None:
     customer_id, user, _mine = house
     archive_id = archives.request(customer_id, user, Wanted())
     archives.make(archive_id)
-    with time_machine.travel(clock.now() + archives.KEEP_FOR + timedelta(minutes=1)):
-        archives.sweep()
+    for early_or_late in (-timedelta(minutes=1), timedelta(minutes=1)):
+        archives.download(archive_id, customer_id)
+        with time_machine.travel(clock.now() + archives.KEEP_FOR + early_or_late):
+            archives.sweep()
     with pytest.raises(NotFound):
         archives.download(archive_id, customer_id)
 

@@ -177,6 +177,11 @@ def test_every_mistake_is_told_in_one_round_also_of_the_customer_and_behind_what
     assert [problem.line for problem in header.problems] == [1, 1, 1]
 
 
+def test_a_line_may_cost_nothing_and_bear_no_tax() -> None:
+    (entry,) = read("a@b.example,A-1,eur,Bread,1,5,7", "a@b.example,A-1,eur,A bag,1,0,0").entries
+    assert [(line.unit_price_minor, line.tax_rate_basis_points) for line in entry.draft.lines] == [(5_00, 7_00), (0, 0)]
+
+
 def test_a_day_is_compared_with_no_day_that_could_not_be_read() -> None:
     header = HEADER + ",issued,due"
     assert places(read("a@b.example,A-1,eur,Bread,1,5,0,yesterday,2020-01-31", header=header)) == [(2, "issued")]

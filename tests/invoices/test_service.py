@@ -16,10 +16,12 @@ from sqlalchemy.orm import Session
 from portal.accounts.models import Customer
 from portal.core import audit, company_days, db
 from portal.core.errors import Conflict, Invalid, NotFound
-from portal.invoices import drafts, queries, service
+from portal.invoices import drafts, queries, service, waiting
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.payments import service as _payments  # noqa: F401  # its guard speaks against an invoice that is being paid
+from portal.web.waiting import Staff
+from tests import factories
 from tests.invoices.conftest import Issue, days_ago, line, overdue
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -368,3 +370,20 @@ def test_staff_see_everyones_invoices_filtered(issue: Issue, stranger: Customer)
     assert listed(status="overdue") == [late.id]
     with pytest.raises(NotFound):
         listed(status="lost")
+
+
+def test_what_is_overdue_is_summed_by_its_age(customer: Customer) -> None:
+    with db.transaction() as session:
+        staff = Staff(factories.staff(session).id, "support")
+        for days in (0, 1, 30, 31, 60, 61, 90, 91):
+            late: dict[str, Any] = {"due_on": days_ago(days), "issued_on": days_ago(days + 14)}
+            factories.invoice(session, session.get_one(Customer, customer.id), **late)
+    with db.reading() as session:
+        (backlog,) = waiting.waiting(session, staff)
+    assert [(str(age), amount.minor) for age, amount in backlog.parts] == [
+        ("up to 30 days", 2 * 119_00),
+        ("31 to 60 days", 2 * 119_00),
+        ("61 to 90 days", 2 * 119_00),
+        ("more than 90 days", 119_00),
+    ]
+    assert backlog.number == 7

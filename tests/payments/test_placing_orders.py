@@ -70,6 +70,7 @@ def test_a_new_card_pays_an_invoice_and_is_not_kept(checkout: Checkout) -> None:
     found = process(order(checkout, new_card(checkout)))
     assert told(found) == (PaymentStatus.SUCCEEDED, None, False)
     assert found.payment.card_last4 == "4242"
+    assert checkout.intents[0].metadata["invoice_id"] == checkout.invoice_id
     assert_paid_once(checkout)
     (confirmation,) = rows(Confirmation)
     assert (confirmation.payment_method_id, confirmation.off_session) == (None, False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from portal.core import db
 from portal.core.four_eyes import Reviewer
-from portal.refunds import queries, queue
+from portal.refunds import queries, queue, queue_facts
 from tests import factories
 
 NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
@@ -49,3 +49,25 @@ def test_duplicates_are_looked_for_among_those_that_changed_since(database: str)
     with db.reading() as session:
         assert sorted(queries.duplicates_left_behind(session, NOON, 9)) == sorted(wanted)
         assert len(queries.duplicates_left_behind(session, NOON, 1)) == 1
+
+
+def test_the_queue_tells_of_disputes_and_warnings_of_a_refunds_own_payment(database: str) -> None:
+    with db.transaction() as session:
+
+        def ask(**values: Any) -> str:
+            paid = factories.payment(session, factories.customer(session))
+            if "disputed" in values:
+                factories.dispute(session, paid)
+            if "warned" in values:
+                factories.fraud_warning(session, paid)
+            undecided = {"status": "requested", "succeeded_at": None, "stripe_refund_id": None}
+            return factories.refund(session, paid, **undecided).id
+
+        disputed, warned, neither = ask(disputed=True), ask(warned=True), ask()
+    with db.reading() as session:
+        facts = queue_facts.facts_of(session, queue.page(session, TOM, queue.Filter(), 9, None))
+    assert {refund: (one.is_disputed, one.is_warned) for refund, one in facts.items()} == {
+        disputed: (True, False),
+        warned: (False, True),
+        neither: (False, False),
+    }

@@ -169,9 +169,9 @@ def main() -> int:
         quick = every_at_once(
             partial(judged, lambda defect, root: judge_in_session(defect, root, sessions[root])), chosen
         )
-        outcomes = {one.defect.name: one for one in quick}
+        outcomes = {one.defect: one for one in quick}
         unclear = [one.defect for one in outcomes.values() if one.verdict == UNCLEAR]
-        outcomes |= {one.defect.name: one for one in every_at_once(partial(judged, judge_on_both), unclear)}
+        outcomes |= {one.defect: one for one in every_at_once(partial(judged, judge_on_both), unclear)}
     return report(list(outcomes.values()))
 
 
