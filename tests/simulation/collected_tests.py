@@ -2,9 +2,9 @@
 
 `python -m tests.simulation.collected_tests SOCKET TEST…` is pytest in a copy of the portal. The first line that it is sent is a list of
 tests as JSON, which run before anything is forked: routes, templates and statements are compiled then, and the sandbox is started. Each
-further line is a request: a file, its text with the defect, and the tests. They run in a forked child until the first that fails. There
-the functions that were imported get the code of the defect, and so does the file, for what is imported later and for other processes. A
-test that fails without the defect as well says nothing: it is left out from then on.
+further line is a request: the files that a defect changes with their texts, and the tests. They run in a forked child until the first
+that fails. There the functions that were imported get the code of the defect, and so do the files, for what is imported later and for
+other processes. A test that fails without the defect as well says nothing: it is left out from then on.
 
 What was computed before the fork may hide a defect here. So one that no test notices is shown to them once more in a process of its own.
 """
@@ -50,8 +50,8 @@ class CollectedTests:
         self._process: Popen[bytes] | None = None
         self._ours, self._theirs = socket.socketpair()
 
-    def first_to_fail(self, file: str, text: str, tests: Sequence[str]) -> str | None:
-        """The first of these tests that fails when this file holds this text; empty for none.
+    def first_to_fail(self, changed: Mapping[str, str], tests: Sequence[str]) -> str | None:
+        """The first of these tests that fails when these files hold these texts; empty for none.
 
         None when it cannot be known here, because the defect is in what runs when the module is imported.
         """
@@ -62,7 +62,7 @@ class CollectedTests:
             self._theirs.close()
             self._lines = self._ours.makefile("r")
             self._ask(self._first)
-        self._ask([file, text, list(tests)])
+        self._ask([dict(changed), list(tests)])
         answer = self._lines.readline()
         if not answer:
             raise RuntimeError((self._root / "collected-tests.log").read_text()[-2_000:])
@@ -92,8 +92,9 @@ class _Shown:
         self._run_first(session, json.loads(requests.readline() or "[]"))
         self._functions = _functions(Path.cwd() / "portal")
         for line in requests:
-            file, text, tests = json.loads(line)
-            self._asked.sendall(json.dumps(self._first_to_fail(Path(file).absolute(), text, tests)).encode() + b"\n")
+            changed, tests = json.loads(line)
+            texts = {Path(file).absolute(): text for file, text in changed.items()}
+            self._asked.sendall(json.dumps(self._first_to_fail(texts, tests)).encode() + b"\n")
         return True
 
     def _run_first(self, session: pytest.Session, tests: Sequence[str]) -> None:
@@ -108,13 +109,18 @@ class _Shown:
         """One of another directory: pytest then ends what was made for this test, and not what the whole session has in common."""
         return next((one for one in self._items.values() if one.path.parent != item.path.parent), None)
 
-    def _first_to_fail(self, file: Path, text: str, tests: Sequence[str]) -> str | None:
-        codes = changed_functions(file, file.read_text(), text)
-        if codes is None or any(key not in self._functions for key in codes):
+    def _first_to_fail(self, changed: Mapping[Path, str], tests: Sequence[str]) -> str | None:
+        codes: dict[tuple[str, int, str], CodeType] = {}
+        for file, text in changed.items():
+            found = changed_functions(file, file.read_text(), text)
+            if found is None:
+                return None
+            codes |= found
+        if any(key not in self._functions for key in codes):
             return None
         while True:
             items = [item for item in self._named(tests) if item.nodeid not in self._unfit]
-            with _holding(file, text):
+            with _holding(changed):
                 failed = self._run(items, codes)
             if not failed or failed in self._healthy:
                 return failed
@@ -124,10 +130,10 @@ class _Shown:
             self._unfit.add(failed)
 
     def _named(self, tests: Sequence[str]) -> list[pytest.Item]:
-        """Those of these names; a file or a directory stands for all that are in it."""
+        """Those of these names; a directory, a file or a function stands for all that are of it."""
         named: dict[str, pytest.Item] = {}
         for test in tests:
-            inside = (test + "/", test + "::")
+            inside = (test + "/", test + "::", test + "[")
             found = [test] if test in self._items else [name for name in self._items if name.startswith(inside)]
             named.update((name, self._items[name]) for name in found)
         return list(named.values())
@@ -169,15 +175,17 @@ class _Shown:
 
 
 @contextmanager
-def _holding(file: Path, text: str) -> Iterator[None]:
-    """The file holds this text meanwhile. Its time is put back, so that what was compiled of it stays good."""
-    before, state = file.read_text(), file.stat()
-    file.write_text(text)
+def _holding(texts: Mapping[Path, str]) -> Iterator[None]:
+    """These files hold these texts meanwhile. Their times are put back, so that what was compiled of them stays good."""
+    before = {file: (file.read_text(), file.stat()) for file in texts}
+    for file, text in texts.items():
+        file.write_text(text)
     try:
         yield
     finally:
-        file.write_text(before)
-        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+        for file, (text, state) in before.items():
+            file.write_text(text)
+            os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 def changed_functions(file: Path, old: str, new: str) -> dict[tuple[str, int, str], CodeType] | None:

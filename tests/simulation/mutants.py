@@ -1,5 +1,8 @@
 """`make mutants`: each known defect is put into a copy of the portal, where the tests that it names must fail.
 
+First into a session that has collected all tests, which takes seconds. What none of them notices there, or what is changed where a
+module is imported, is shown to them once more in a process of its own.
+
 A defect that no test notices shows that one is missing; one whose place is not found any more must be written anew. Either makes the
 command fail. The working tree is never touched.
 """
@@ -61,16 +64,22 @@ def misplaced(defect: Defect, root: Path = ROOT) -> list[str]:
     return sentences
 
 
+def changed(defect: Defect, root: Path) -> dict[str, str]:
+    """What the files hold with a defect. Raises NotFoundOnce."""
+    texts: dict[str, str] = {}
+    for change in defect.changes:
+        before = texts.get(change.file)
+        texts[change.file] = change.applied((root / change.file).read_text() if before is None else before)
+    return texts
+
+
 def put_in(defect: Defect, root: Path) -> dict[Path, str]:
     """Change the files below `root`; returns what they held. Raises SyntaxError for a change that is no program."""
-    before: dict[Path, str] = {}
-    for change in defect.changes:
-        file = root / change.file
-        text = file.read_text()
-        before.setdefault(file, text)
-        changed = change.applied(text)
-        compile(changed, str(file), "exec")
-        file.write_text(changed)
+    texts = {root / file: text for file, text in changed(defect, root).items()}
+    before = {file: file.read_text() for file in texts}
+    for file, text in texts.items():
+        compile(text, str(file), "exec")
+        file.write_text(text)
     return before
 
 
@@ -82,6 +91,20 @@ def run(tests: Sequence[str], root: Path, options: Sequence[str] = ON_ONE) -> su
         return subprocess.CompletedProcess(command, TOO_LONG, "", "it took too long")
 
 
+def judge_in_session(defect: Defect, root: Path, collected: CollectedTests) -> Outcome:
+    """Show the defect to its tests in a session that has collected them. UNCLEAR when none notices it there, or when directories are
+    all that is known of its tests.
+    """
+    started = time.monotonic()
+    if (reason := random_defects.equal(defect)) is not None:
+        return Outcome(defect, EQUAL, 0, reason)
+    if lost := misplaced(defect, root):
+        return Outcome(defect, NOT_FOUND, 0, "\n".join(lost))
+    is_known = all(".py" in test for test in defect.tests)
+    failed = collected.first_to_fail(changed(defect, root), defect.tests) if is_known else None
+    return Outcome(defect, KILLED if failed else UNCLEAR, time.monotonic() - started, failed or "")
+
+
 def judge(defect: Defect, root: Path, options: Sequence[str] = ON_ONE) -> Outcome:
     """Put the defect into this copy, run its tests there in a process of their own, and take it out again."""
     started = time.monotonic()
@@ -89,9 +112,6 @@ def judge(defect: Defect, root: Path, options: Sequence[str] = ON_ONE) -> Outcom
     def outcome(verdict: str, said: str = "") -> Outcome:
         return Outcome(defect, verdict, time.monotonic() - started, said)
 
-    lost = misplaced(defect, root)
-    if lost:
-        return outcome(NOT_FOUND, "\n".join(lost))
     before = put_in(defect, root)
     try:
         done = run(defect.tests, root, options)
@@ -103,20 +123,8 @@ def judge(defect: Defect, root: Path, options: Sequence[str] = ON_ONE) -> Outcom
     return outcome(SURVIVED if done.returncode == PASSED else BROKEN, done.stdout + done.stderr)
 
 
-def judge_in_session(defect: Defect, root: Path, collected: CollectedTests) -> Outcome:
-    """Likewise, in a session that has collected the tests. UNCLEAR when none of them notices the defect there, or none is known."""
-    started = time.monotonic()
-    if (reason := random_defects.equal(defect)) is not None:
-        return Outcome(defect, EQUAL, 0, reason)
-    (change,) = defect.changes
-    text = change.applied((root / change.file).read_text())
-    is_known = all("::" in test for test in defect.tests)
-    failed = collected.first_to_fail(change.file, text, defect.tests) if is_known else None
-    return Outcome(defect, KILLED if failed else UNCLEAR, time.monotonic() - started, failed or "")
-
-
 def judge_on_both(defect: Defect, root: Path) -> Outcome:
-    """Likewise, in a process of their own and on both databases."""
+    """Likewise, on both databases, which no test that a random defect is shown to names."""
     tests = tuple(dict.fromkeys(test.partition("[")[0] for test in defect.tests))
     return replace(judge(replace(defect, tests=tests), root, ()), defect=defect)
 
@@ -143,8 +151,16 @@ def main() -> int:
         lines = line_tests.measure(random_defects.asked(), roots[0], given.lines) if given.random else None
         every = random_defects.chosen(given.random, given.seed, tests_of=lines.of) if lines else ALL
         chosen = [one for one in every if not given.names or any(word in one.name for word in given.names)]
-        if not chosen or not (lines or is_healthy(chosen, roots[0])):
+        if not chosen:
             return 1
+        asked = (
+            random_defects.asked()
+            if lines
+            else sorted({test.partition("::")[0] for one in chosen for test in one.tests})
+        )
+        sessions = {root: CollectedTests(root, asked, lines.widest() if lines else ()) for root in roots}
+        for session in sessions.values():
+            ended.callback(session.end)
         free: SimpleQueue[Path] = SimpleQueue()
         for root in roots:
             free.put(root)
@@ -161,17 +177,15 @@ def main() -> int:
             return found
 
         every_at_once = ended.enter_context(ThreadPoolExecutor(given.jobs)).map
-        if not lines:
-            return report(list(every_at_once(partial(judged, judge), chosen)))
-        sessions = {root: CollectedTests(root, random_defects.asked(), lines.widest()) for root in roots}
-        for session in sessions.values():
-            ended.callback(session.end)
         quick = every_at_once(
             partial(judged, lambda defect, root: judge_in_session(defect, root, sessions[root])), chosen
         )
         outcomes = {one.defect: one for one in quick}
         unclear = [one.defect for one in outcomes.values() if one.verdict == UNCLEAR]
-        outcomes |= {one.defect: one for one in every_at_once(partial(judged, judge_on_both), unclear)}
+        if unclear and not (lines or is_healthy(unclear, roots[0])):
+            return 1
+        anew = every_at_once(partial(judged, judge_on_both if lines else judge), unclear)
+        outcomes |= {one.defect: one for one in anew}
     return report(list(outcomes.values()))
 
 
