@@ -7,6 +7,7 @@ from operator import methodcaller
 from typing import Any
 
 import pytest
+import stripe
 import time_machine
 from sqlalchemy import select, text
 from stripe import CardError
@@ -66,6 +67,16 @@ def test_all_that_stripe_did_without_us_is_learned(account: Account) -> None:
     assert all(row.booked_at for row in mirrored)
     assert {"charge", "fee", "refund", "dispute", "dispute_fee"} <= kinds
     assert given_back.amount == posting(f"refund:{given_back.id}").amount_minor
+
+
+def test_what_moved_no_money_is_learned_as_well(account: Account) -> None:
+    canceled, declined = account.begun(), account.begun()
+    account.sandbox.client.v1.payment_intents.cancel(str(canceled.stripe_intent_id))
+    with pytest.raises(stripe.CardError):
+        account.confirm(str(declined.stripe_intent_id), "pm_card_visa_chargeDeclined")
+    account.reconcile()
+    assert account.payment(canceled.id).status == PaymentStatus.CANCELED
+    assert account.payment(declined.id).failure_code == "card_declined"
 
 
 @pytest.mark.parametrize("asked", [{"amount": 80_00}, {"amount": 60_00, "currency": "usd"}])

@@ -71,8 +71,12 @@ def test_many_are_rejected_with_one_reason(counter: Counter) -> None:
     wishes = [counter.ask(10_00) for _ in range(2)]
     with pytest.raises(Invalid):
         service.reject_all(wishes, counter.support, rejection=" ")
-    with pytest.raises(Invalid):
-        service.reject_all([], counter.support, rejection="Too late")
+    too_many = [f"rfd_{number}" for number in range(service.MOST_AT_ONCE + 1)]
+    for none_or_too_many in ([], too_many):
+        with pytest.raises(Invalid):
+            service.reject_all(none_or_too_many, counter.support, rejection="Too late")
+    with pytest.raises(NotTogether):  # so many are looked at, and are not there
+        service.reject_all(too_many[1:], counter.support, rejection="Too late")
     service.reject_all(wishes, counter.support, rejection="Too late")
     assert {counter.refund(one).rejection for one in wishes} == {"Too late"}
     assert counter.sums == (0, 0, 119_00)

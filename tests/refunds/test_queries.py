@@ -26,12 +26,18 @@ def test_the_queue_is_read_page_by_page_in_the_order_of_asking(database: str) ->
 
         wanted = [*sorted(ask(NOON) for _ in range(3)), ask(NOON + INSTANT)]
         factories.refund(session, factories.payment(session, factories.customer(session)), asked_at=NOON)
-    with db.reading() as session:
-        pages, after = [], None
-        while page := queue.page(session, TOM, queue.Filter(), 2, after):
-            pages.append([refund.id for refund in page])
-            after = page[-1]
-    assert pages == [wanted[:2], wanted[2:]]
+    for sort, in_order in (
+        (queue.Sort.OLDEST, wanted),
+        (queue.Sort.NEWEST, wanted[::-1]),
+        (queue.Sort.LARGEST, sorted(wanted, reverse=True)),  # all are as large
+    ):
+        with db.reading() as session:
+            pages, after = [], None
+            while page := queue.page(session, TOM, queue.Filter(sort=sort), 2, after):
+                pages.append([refund.id for refund in page])
+                after = page[-1]
+                assert len(pages) < 3, "it goes on for ever"
+        assert pages == [in_order[:2], in_order[2:]]
 
 
 def test_duplicates_are_looked_for_among_those_that_changed_since(database: str) -> None:
