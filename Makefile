@@ -53,7 +53,7 @@ kills: install-dev ## Kill a process at every line of the ways of a payment, a d
 	@KILL_AT_EVERY=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/simulation/test_every_line.py
 
 mutants: install-dev ## Put known defects into copies of the portal, where the tests must notice each (ONLY=refund for some; RANDOM=20 SEED=1 for random ones)
-	@$(BIN)/python -m tests.simulation.mutants --jobs $(WORKERS) --random $(RANDOM) --seed $(SEED) $(ONLY)
+	@$(BIN)/python -m tests.simulation.mutants --jobs $(WORKERS) --random $(RANDOM) --seed $(SEED) --first $(FIRST) $(ONLY)
 
 lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)

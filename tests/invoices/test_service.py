@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal.accounts.models import Customer
 from portal.core import audit, company_days, db
 from portal.core.errors import Conflict, Invalid, NotFound
+from portal.core.money import Money
 from portal.invoices import drafts, queries, service, waiting
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine
@@ -380,10 +381,10 @@ def test_what_is_overdue_is_summed_by_its_age(customer: Customer) -> None:
             factories.invoice(session, session.get_one(Customer, customer.id), **late)
     with db.reading() as session:
         (backlog,) = waiting.waiting(session, staff)
-    assert [(str(age), amount.minor) for age, amount in backlog.parts] == [
-        ("up to 30 days", 2 * 119_00),
-        ("31 to 60 days", 2 * 119_00),
-        ("61 to 90 days", 2 * 119_00),
-        ("more than 90 days", 119_00),
+    assert [(str(age), total) for age, total in backlog.parts] == [
+        ("up to 30 days", Money(2 * 119_00, "eur")),
+        ("31 to 60 days", Money(2 * 119_00, "eur")),
+        ("61 to 90 days", Money(2 * 119_00, "eur")),
+        ("more than 90 days", Money(119_00, "eur")),
     ]
     assert backlog.number == 7

@@ -207,3 +207,19 @@ def test_what_is_open_and_when_the_last_run_ended_is_measured(account: Account, 
 
 def measured(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0
+
+
+@pytest.mark.database("sqlite")
+def test_how_far_a_run_has_come_is_told(account: Account) -> None:
+    account.charged()
+    account.settle()
+    told: list[Progress] = []
+    service.execute(service.begin(RunKind.NIGHTLY, to_now=True), told.append)
+    names = [step.name for step in service.STEPS]
+    assert all(one.done == names.index(one.name) and 0 <= one.part <= 1 for one in told)
+    assert list(dict.fromkeys(one.name for one in told)) == names
+    assert {one.part for one in told if one.name in {"open refunds", "documents", "checks", "totals"}} == {0}, (
+        "without days"
+    )
+    first, second = [one.part for one in told if one.name == "intents"]
+    assert first == 0 < second < 0.01, "the newest are the first"

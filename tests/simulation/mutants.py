@@ -135,6 +135,9 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=0, help="so many at random places instead of the known ones")
     parser.add_argument("--seed", type=int, default=1, help="chooses the places")
     parser.add_argument(
+        "--first", type=int, default=1, help="which of these is the first: goes on where a run was ended"
+    )
+    parser.add_argument(
         "--lines",
         type=Path,
         default=ROOT / "var" / "lines-of-tests",
@@ -150,7 +153,9 @@ def main() -> int:
         ]
         lines = line_tests.measure(random_defects.asked(), roots[0], given.lines) if given.random else None
         every = random_defects.chosen(given.random, given.seed, tests_of=lines.of) if lines else ALL
-        chosen = [one for one in every if not given.names or any(word in one.name for word in given.names)]
+        chosen = [
+            one for one in every[given.first - 1 :] if not given.names or any(word in one.name for word in given.names)
+        ]
         if not chosen:
             return 1
         asked = (

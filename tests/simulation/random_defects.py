@@ -39,7 +39,7 @@ PLACES: Final[dict[str, tuple[str, ...]]] = {
 }
 # A defect is shown to those of these and of them that run its line. Others run such lines, too, on their way to something else.
 ALSO_ASKED: Final = (
-    *(f"tests/core/test_{name}.py" for name in "lost_jobs outages plans".split()),
+    *(f"tests/core/test_{name}.py" for name in "enums lost_jobs outages plans".split()),
     *(
         f"tests/{name}"
         for name in "api disputes operations payment_methods recovery statements stripe_events support webhook_endpoints".split()
