@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,12 @@ def test_every_mistake_is_told_in_one_round_also_of_the_customer_and_behind_what
 def test_a_line_may_cost_nothing_and_bear_no_tax() -> None:
     (entry,) = read("a@b.example,A-1,eur,Bread,1,5,7", "a@b.example,A-1,eur,A bag,1,0,0").entries
     assert [(line.unit_price_minor, line.tax_rate_basis_points) for line in entry.draft.lines] == [(5_00, 7_00), (0, 0)]
+
+
+def test_the_days_of_a_supply_are_its_first_and_its_last() -> None:
+    header = HEADER + ",supplied_from,supplied_to"
+    (entry,) = read("a@b.example,A-1,eur,Bread,1,5,0,2026-10-01,2026-10-31", header=header).entries
+    assert (entry.draft.supplied_from, entry.draft.supplied_to) == (date(2026, 10, 1), date(2026, 10, 31))
 
 
 def test_a_day_is_compared_with_no_day_that_could_not_be_read() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from portal import gateway, stripe_sync
 from portal.accounts.models import Customer
-from portal.core import clock, db
+from portal.core import audit, clock, db
 from portal.core.errors import Conflict, Invalid, NotFound
 from portal.core.money import Money
 from portal.invoices import service as invoices
@@ -318,3 +318,16 @@ def test_the_least_and_the_most_can_be_paid(checkout: Checkout, amount: Money) -
 def test_other_amounts_can_be_switched_off(checkout: Checkout) -> None:
     with pytest.raises(NotFound):
         service.record_custom_payment(checkout.customer_id, Money(50_00, "eur"), "Deposit", client_key="one-form")
+
+
+def test_only_a_person_of_the_customer_is_noted_as_who_pays(checkout: Checkout) -> None:
+    with db.transaction() as session:
+        user = factories.user(session, session.get_one(Customer, checkout.customer_id))
+    for actor, person in (
+        (audit.Actor("customer", user.id), user.id),
+        (audit.Actor("api_client", "cli_of_a_shop"), None),
+        (audit.Actor("worker", "mandates.collect"), None),
+    ):
+        with audit.acting(actor):
+            checkout.start()
+        assert checkout.payment.paid_by == person

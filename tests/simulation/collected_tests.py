@@ -91,6 +91,7 @@ class _Shown:
         requests = self._asked.makefile("r")
         self._run_first(session, json.loads(requests.readline() or "[]"))
         self._functions = _functions(Path.cwd() / "portal")
+        self._imported = {module.__file__ for module in list(sys.modules.values()) if hasattr(module, "__file__")}
         for line in requests:
             changed, tests = json.loads(line)
             texts = {Path(file).absolute(): text for file, text in changed.items()}
@@ -112,6 +113,8 @@ class _Shown:
     def _first_to_fail(self, changed: Mapping[Path, str], tests: Sequence[str]) -> str | None:
         codes: dict[tuple[str, int, str], CodeType] = {}
         for file, text in changed.items():
+            if str(file) not in self._imported:  # it will be read when it is
+                continue
             found = changed_functions(file, file.read_text(), text)
             if found is None:
                 return None
