@@ -8,6 +8,7 @@ from typing import Any
 from portal.core import db
 from portal.core.four_eyes import Reviewer
 from portal.refunds import queries, queue, queue_facts
+from portal.refunds.policy import RefundReason
 from tests import factories
 
 NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
@@ -77,3 +78,14 @@ def test_the_queue_tells_of_disputes_and_warnings_of_a_refunds_own_payment(datab
         warned: (False, True),
         neither: (False, False),
     }
+
+
+def test_a_queue_is_narrowed_by_a_filter_or_by_another_order() -> None:
+    assert not queue.Filter().is_narrowed
+    narrowed = [
+        queue.Filter(reason=RefundReason.GOODWILL),
+        queue.Filter(currency="eur"),
+        queue.Filter(flag=queue.Flag.HELD),
+        queue.Filter(sort=queue.Sort.NEWEST),
+    ]
+    assert all(one.is_narrowed for one in narrowed)

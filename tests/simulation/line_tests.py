@@ -32,7 +32,7 @@ _LEFT_OUT: Final = "not postgresql and not fuzz"
 # A test that takes longer tells a whole way, of which others tell the parts.
 _LONGEST_SECONDS: Final = 8.0
 # A line that many tests run is run by most of them on their way to something else: those that are about it are among the first.
-MOST_ASKED: Final = 40
+MOST_ASKED: Final = 300
 # Tells the plugin where to keep what: a file of tests a name.
 _KEPT_IN: Final = "LINES_OF_TESTS"
 

@@ -75,6 +75,10 @@ EQUAL: Final[dict[str, str]] = {
     "portal/refunds/executing.py _wait: searched < UNCLEAR_AFTER -> searched <= UNCLEAR_AFTER": (
         "at the very moment it is searched once more"
     ),
+    "portal/refunds/executing.py _has_more_to_tell: found.movement is not None -> found.movement is None": (
+        "what has failed is not followed any further, whatever is said here: the next look ends before it asks"
+    ),
+    "portal/refunds/waiting.py waiting: 10 -> 11": "the last of these stays the last; the order of the others has a test",
     "portal/payments/intents.py _find_at_stripe: 1 -> 2": "one hour or two: as much as clocks may differ, and no more is found",
     "portal/ledger/postings.py post_exchange: paid.minor > 0 -> paid.minor >= 0": "nothing is exchanged for nothing",
     "portal/ledger/postings.py post_fee: fee.minor > 0 -> fee.minor >= 0": "a fee of nothing has returned before",
