@@ -65,6 +65,13 @@ class ProfileForm(ResumableForm):
     time_zone = SelectField(_("Time zone"), choices=_zones, default="")
 
 
+class ShortcutsForm(ResumableForm):
+    shortcuts = BooleanField(
+        _("Use single keys as shortcuts"),
+        description=_("J and K move through a list, ? shows all keys. Off, no single key does anything."),
+    )
+
+
 class BillingForm(ResumableForm):
     name = StringField(_("Name or company"), [InputRequired(_("Please enter the name for your receipts."))])
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -22,8 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core import texts
-from portal.core.db import Base, UTCDateTime, sorted_text
+from portal.core import spelling, texts
+from portal.core.db import Base, UTCDateTime, one_of, sorted_text
+from portal.core.enums import EnumText
 from portal.identity.models import User
 
 LONGEST_WORD: Final = 80
@@ -86,6 +88,28 @@ class CustomerWord(Base):
     __table_args__ = (Index("ix_customer_words_customer", "customer_id", "word"),)
 
 
+class SpelledIn(StrEnum):
+    """Where a word stands that is found with slips in it."""
+
+    CUSTOMERS = "customers"
+    REFERENCES = "references"
+
+
+class WordTrigram(Base):
+    """Three letters of a word that staff may have meant, by which it is found when it was typed with slips: see portal.core.spelling.
+
+    A word is here once, however many customers have it; those of customers (CustomerWord) go with the last of them.
+    """
+
+    __tablename__ = "word_trigrams"
+
+    trigram: Mapped[str] = mapped_column(sorted_text(7), primary_key=True)
+    word: Mapped[str] = mapped_column(sorted_text(spelling.LONGEST), primary_key=True)
+    spelled_in: Mapped[SpelledIn] = mapped_column(EnumText(SpelledIn, 12), primary_key=True)
+
+    __table_args__ = (one_of("spelled_in", SpelledIn), {"sqlite_with_rowid": False})
+
+
 def words_of(*sentences: str) -> set[str]:
     """The words of these texts as texts.fold writes them ("Église" is "eglise"); an e-mail address also as a whole, and the part after
     its @.
@@ -105,13 +129,45 @@ def keep_words(connection: Connection, customer_id: str) -> None:
     peoples = select(User.name, User.email).where(User.customer_id == customer_id)
     words = words_of(*(text for row in connection.execute(own.union_all(peoples)) for text in row))
     of_customer = CustomerWord.customer_id == customer_id
+    before = set(connection.scalars(select(CustomerWord.word).where(of_customer)))
     connection.execute(delete(CustomerWord).where(of_customer, CustomerWord.word.not_in(words)))
-    upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     # Two who change a customer's people at once may bring the same word.
     connection.execute(
-        upsert(CustomerWord).on_conflict_do_nothing(),
+        _insert_missing(connection, CustomerWord),
         [{"word": word, "customer_id": customer_id} for word in sorted(words)],
     )
+    keep_spellings(connection, SpelledIn.CUSTOMERS, words - before)
+    if gone := before - words:
+        still_there = set(connection.scalars(select(CustomerWord.word).where(CustomerWord.word.in_(gone)).distinct()))
+        _drop_spellings(connection, SpelledIn.CUSTOMERS, gone - still_there)
+
+
+def keep_spellings(connection: Connection, spelled_in: SpelledIn, words: Iterable[str]) -> None:
+    """Have these words found with slips of the pen in them, too; those that are too short or no words are left out."""
+    rows = [
+        {"trigram": trigram, "word": word, "spelled_in": spelled_in}
+        for word in sorted(words)
+        if spelling.is_spelled(word)
+        for trigram in sorted(spelling.trigrams(word))
+    ]
+    if rows:
+        connection.execute(_insert_missing(connection, WordTrigram), rows)
+
+
+def _drop_spellings(connection: Connection, spelled_in: SpelledIn, words: Iterable[str]) -> None:
+    for word in sorted(words):
+        connection.execute(
+            delete(WordTrigram).where(
+                WordTrigram.trigram.in_(spelling.trigrams(word)),
+                WordTrigram.word == word,
+                WordTrigram.spelled_in == spelled_in,
+            )
+        )
+
+
+def _insert_missing(connection: Connection, table: type[Base]) -> Any:
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
 
 
 @event.listens_for(Customer, "after_insert")

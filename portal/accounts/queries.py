@@ -9,8 +9,8 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer, CustomerWord, words_of
-from portal.core import clock, texts
+from portal.accounts.models import Customer, CustomerWord, WordTrigram, words_of
+from portal.core import clock, spelling, texts
 from portal.core.db import begins_with
 from portal.core.permissions import Role
 from portal.identity.models import AccountToken, CustomerRole, SecondFactorReset, TokenPurpose, User
@@ -18,6 +18,9 @@ from portal.identity.queries import normal_email, one_row
 
 # A reset of a second factor that no second admin has confirmed within this time has to be asked for anew.
 RESET_LASTS: Final = timedelta(hours=24)
+# Of a misspelled word: so many trigrams of others like its own are looked at, and so many of those words that share most of them compared.
+MOST_SHARING: Final = 30_000
+MOST_COMPARED: Final = 200
 
 
 def customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:
@@ -143,3 +146,20 @@ def receipt_addresses(session: Session, customer_id: str, payer_id: str | None) 
     if payer is not None and payer.active and payer.customer_id == customer_id:
         found.append(payer.email)
     return list({normal_email(address): address for address in reversed(found)}.values())[::-1]
+
+
+def similar_words(session: Session, word: str, most: int) -> list[str]:
+    """At most so many words of customers and of references that may be meant by a folded word with a slip in it, the closest first.
+
+    The work has an end, however many words there are; see MOST_SHARING. For a word that is too short there are none.
+    """
+    if not spelling.is_spelled(word):
+        return []
+    allowed = spelling.slips_in(word)
+    alike = WordTrigram.trigram.in_(sorted(spelling.trigrams_like(word)))
+    shared = select(WordTrigram.word).where(alike).limit(MOST_SHARING).subquery()
+    number = func.count()
+    query = select(shared.c.word).group_by(shared.c.word).order_by(number.desc(), shared.c.word).limit(MOST_COMPARED)
+    compared = {candidate: spelling.slips(word, candidate) for candidate in session.scalars(query) if candidate != word}
+    # The sort is stable: of those with as many slips, the one that shares most comes first.
+    return sorted((one for one in compared if compared[one] <= allowed), key=lambda one: compared[one])[:most]

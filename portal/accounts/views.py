@@ -8,7 +8,14 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.accounts import service
-from portal.accounts.forms import BillingForm, ChangePasswordForm, NotificationsForm, ProfileForm, SignUpForm
+from portal.accounts.forms import (
+    BillingForm,
+    ChangePasswordForm,
+    NotificationsForm,
+    ProfileForm,
+    ShortcutsForm,
+    SignUpForm,
+)
 from portal.accounts.models import OptionalMail
 from portal.core import config
 from portal.core.errors import Invalid, NotFound
@@ -99,6 +106,13 @@ def change_profile() -> AnyResponse:
             session.pop("language", None)  # what this browser chose before gives way
             return _saved()
     return _account_page(profile_form=form)
+
+
+@bp.post("/account/shortcuts")
+@guards.signed_in_only
+def choose_shortcuts() -> AnyResponse:
+    identity.choose_shortcuts(current_user.id, on=bool(ShortcutsForm(prefix="keys-").shortcuts.data))
+    return _saved()
 
 
 @bp.post("/account/billing-details")
@@ -204,6 +218,7 @@ def _account_page(
         status=status,
         profile_form=profile_form or ProfileForm(formdata=None, obj=current_user, prefix="profile-"),
         billing_form=billing_form,
+        shortcuts_form=ShortcutsForm(formdata=None, obj=current_user, prefix="keys-"),
         password_form=password_form or ChangePasswordForm(formdata=None, prefix="password-"),
         viewings=viewing.of_customer(current_user.customer_id) if current_user.customer_id else [],
         passkeys_available=passkeys.are_available(),

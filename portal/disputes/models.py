@@ -68,6 +68,8 @@ class Dispute(Reviewed, Base):
         CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
         Index("ix_disputes_payment", "payment_id", "created_at"),
         Index("ix_disputes_customer", "customer_id", "created_at", "id"),
+        # For staff, who look across customers.
+        Index("ix_disputes_amount", "currency", "amount_minor", "created_at", "id"),
         Index("ix_disputes_open", "deadline", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_disputes_closed", "created_at", "id", sqlite_where=_CLOSED, postgresql_where=_CLOSED),
         Index("ix_disputes_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),

@@ -73,6 +73,8 @@ class User(Base):
     # What they chose, and what their browser said when they signed in last: a name such as "Europe/Berlin", or "".
     time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
     guessed_time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
+    # Whether single keys do something in their browser (J and K in lists, "/" for the search); a person may want none of it.
+    shortcuts: Mapped[bool] = mapped_column(Boolean, default=True)
     # Of staff who sign in at the company's identity provider: its issuer and its name for them.
     provider_subject: Mapped[str | None] = mapped_column(String(400), unique=True)
     active: Mapped[bool] = mapped_column(Boolean, default=True)

@@ -190,6 +190,16 @@ def change_profile(user_id: str, *, name: str, language: str, time_zone: str = "
             audit.record(session, "user.changed", user.id, changes, customer_id=user.customer_id)
 
 
+def choose_shortcuts(user_id: str, *, on: bool) -> None:
+    """Whether single keys do something in this user's browser. A second call with the same changes nothing."""
+    with db.transaction() as session:
+        user = queries.user(session, user_id, lock=True)
+        if user.shortcuts != on:
+            user.shortcuts = on
+            changes = {"shortcuts": [not on, on]}
+            audit.record(session, "user.changed", user.id, changes, customer_id=user.customer_id)
+
+
 def note_time_zone(user_id: str, said: str) -> None:
     """What the browser says of its clock, for those who have chosen no zone: mails tell them times in it. Nonsense changes nothing."""
     if not time_zones.is_known(said):

@@ -39,6 +39,7 @@ class SignedInUser:
     language: str
     time_zone: str
     guessed_time_zone: str
+    shortcuts: bool
     has_second_factor: bool
     proved_at: datetime
     by_passkey: bool
@@ -161,6 +162,7 @@ def find(token: str) -> SignedInUser | None:
         row.language,
         row.time_zone,
         row.guessed_time_zone,
+        row.shortcuts,
         bool(row.has_second_factor),
         row.proved_at or row.created_at,
         row.by_passkey,
@@ -175,7 +177,7 @@ def _with_this_token() -> Select[*tuple[Any, ...]]:
     second_factor = select(SecondFactor.enabled_at).where(SecondFactor.user_id == SignInSession.user_id)
     session = (SignInSession.token_hash, SignInSession.created_at, SignInSession.last_seen_at, SignInSession.ended_at)
     who = (User.id, User.email, User.name, User.role, User.customer_id, User.customer_role, User.active)
-    shown = (User.language, User.time_zone, User.guessed_time_zone)
+    shown = (User.language, User.time_zone, User.guessed_time_zone, User.shortcuts)
     return (
         select(
             *session,

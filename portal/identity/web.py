@@ -33,6 +33,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     language: str
     time_zone: str
     guessed_time_zone: str
+    shortcuts: bool
     is_staff: bool
     may_pay: bool
     may_manage: bool
@@ -72,6 +73,7 @@ def _who(token: str) -> SignedIn | None:
         language=user.language,
         time_zone=user.time_zone,
         guessed_time_zone=user.guessed_time_zone,
+        shortcuts=user.shortcuts,
         is_staff=user.is_staff,
         may_pay=user.may_pay,
         may_manage=user.may_manage,

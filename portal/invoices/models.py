@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Connection,
     Date,
     ForeignKey,
     Index,
@@ -20,12 +21,13 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.accounts.models import Customer
+from portal.accounts.models import Customer, SpelledIn, keep_spellings, words_of
 from portal.core import company_days, texts
 from portal.core.db import Base, UTCDateTime, one_of, sorted_text
 from portal.core.enums import EnumText
@@ -151,6 +153,14 @@ class Invoice(Base):
     def shown_status(self) -> str:
         """open, overdue, paid or void."""
         return InvoiceStanding.OVERDUE if self.is_overdue else self.status
+
+
+@event.listens_for(Invoice, "after_insert")
+def _referred_to(_mapper: object, connection: Connection, invoice: Invoice) -> None:
+    """Its names are found by their beginning, and so is the word that they begin with when it was misspelled."""
+    for name in (invoice.reference, invoice.external_reference):
+        first = texts.fold(name or "").partition(" ")[0]
+        keep_spellings(connection, SpelledIn.REFERENCES, words_of(first) & {first})
 
 
 class OutsidePayment(Base):

@@ -87,6 +87,9 @@ class Confirmation(Base):
     )
 
 
+_OF_NO_INVOICE: Final = text("invoice_id IS NULL")
+
+
 class Payment(Mirror, Base):
     """`status` is ours until Stripe knows the intent ("created"), then Stripe's own; see portal.payments.statuses."""
 
@@ -170,6 +173,10 @@ class Payment(Mirror, Base):
         Index("ix_payments_method", "stripe_payment_method_id", "created_at", "id"),
         Index("ix_payments_last4", "card_last4", "created_at", "id"),
         Index("ix_payments_amount", "currency", "amount_minor", "created_at", "id"),
+        # The description alone, folded: of what an invoice says, the invoice is found.
+        Index(
+            "ix_payments_description", "search_text", "id", sqlite_where=_OF_NO_INVOICE, postgresql_where=_OF_NO_INVOICE
+        ),
         Index("ix_payments_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 

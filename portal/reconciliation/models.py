@@ -179,7 +179,10 @@ class StripePayout(Base):
     failure: Mapped[str] = mapped_column(String(60), default="")
     sum_minor: Mapped[int | None] = mapped_column(BigInteger)
 
-    __table_args__ = (Index("ix_stripe_payouts_created", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_stripe_payouts_created", "created_at", "id"),
+        Index("ix_stripe_payouts_amount", "currency", "amount_minor", "created_at", "id"),
+    )
 
     @property
     def amount(self) -> Money:

@@ -128,6 +128,7 @@ class Refund(Mirror, Base):
         Index("ix_refunds_customer", "customer_id", "asked_at", "id"),
         # For staff, who look across customers.
         Index("ix_refunds_asked", "asked_at", "id"),
+        Index("ix_refunds_amount", "currency", "amount_minor", "asked_at", "id"),
         Index("ix_refunds_freed", "status", "asked_at", "id", sqlite_where=_FREED, postgresql_where=_FREED),
         Index("ix_refunds_queue", "asked_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_refunds_followed", "updated_at", "id", sqlite_where=_FOLLOWED, postgresql_where=_FOLLOWED),

@@ -14,6 +14,16 @@ from portal.identity.models import User
 from portal.web.waiting import MailKind
 
 
+class RecentSubject(Base):
+    """What a member of staff has opened, by its id, and when last: the newest few, for themselves alone."""
+
+    __tablename__ = "recent_subjects"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(40), primary_key=True)
+    opened_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class CustomerNote(Base):
     """A note of staff about a customer, who never sees it."""
 

@@ -1,271 +1,230 @@
-"""One box for everything a caller may read out to staff: what was typed decides where it is looked for.
+"""One box for everything a caller may read out to staff: of each kind the best few, or a page of all that there are.
 
-An id is looked up as it is, an e-mail address and a number by their beginning, four digits as a card's last four, an amount by
-currency, words among the words of customers. Every look hits an index and stops after a few rows, however much there is.
-Why there is no full-text search: docs/decisions/0010-searching-by-beginnings.md.
+Every look hits an index and stops after a few rows, however much there is: see search_places. Where nothing fits as it was typed, it is
+read as it may have been meant: see corrections.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import Select, select, tuple_
+from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer, CustomerWord, words_of
-from portal.core import company_days, money, texts
-from portal.core.db import begins_with
-from portal.documents.models import Document, DocumentKind
+from portal.accounts.models import Customer
+from portal.core import keyset, texts
+from portal.core.db import UTCDateTime
+from portal.core.errors import NotFound
+from portal.core.permissions import Permission, may
 from portal.invoices import queries as invoices
-from portal.invoices.models import Invoice
 from portal.invoices.statuses import Standing
-from portal.payment_methods.models import FormerStripeCustomer, PaymentMethod
-from portal.payments.models import Payment
-from portal.refunds.models import Refund
+from portal.support.corrections import corrections
+from portal.support.search_places import MODELS, Kind, Place, places
 
-# Of each kind; who needs more types more.
+# Of each kind; who needs more types more, or looks at all of the kind.
 MOST_SHOWN: Final = 6
 LONGEST: Final = 200
-# Customers that have the rarest of several words; among them those with the other words are looked for.
-MOST_CANDIDATES: Final = 500
-MOST_WORDS: Final = 6
-# Names in one customer's words that may match the same beginning (its name, its address, its people).
-WORDS_A_CUSTOMER: Final = 8
-# Whoever reads out "17" from an invoice leaves out its year, which is one of these many.
-YEARS_BACK: Final = 3
-LONGEST_COUNTER: Final = 6
-SHORTEST_REFERENCE: Final = 3
-MOST_CURRENCIES: Final = 20
-
-_ID: Final = re.compile(r"[a-z]{2,5}_\w{6,}", re.ASCII)
-_LAST4: Final = re.compile(r"[0-9]{4}")
-_COUNTER: Final = re.compile(rf"[0-9]{{1,{LONGEST_COUNTER}}}")
-_NUMBER: Final = re.compile(r"[a-z]{1,4}-[0-9-]*", re.IGNORECASE)
-_AMOUNT: Final = re.compile(r"(?P<before>\D{0,4}?)\s*(?P<digits>\d[\d.,'’\s]{0,20})(?P<after>\D{0,4})")
-_SYMBOLS: Final = {"€": "eur", "$": "usd", "£": "gbp", "¥": "jpy"}
+# Of the staff's page about what alone was found.
+_SUBJECTS: Final = {
+    Kind.CUSTOMERS: "customer",
+    Kind.INVOICES: "invoice",
+    Kind.PAYMENTS: "payment",
+    Kind.REFUNDS: "refund",
+    Kind.DISPUTES: "dispute",
+}
 
 
 @dataclass(slots=True)
 class Found:
-    """At most MOST_SHOWN of each kind, the newest first (customers: the closest first); `names` are those of customers, by id, and
-    `standings` say how the invoices stand.
+    """At most so many of each kind as were asked for; `more` has the kinds of which there are others.
+
+    `in_order` has all rows with their kinds, where their order counts. `names` are those of customers, by id; `standings` say how the
+    invoices stand; `meant` is what was looked for where nothing fits what was typed.
     """
 
-    customers: list[Customer] = field(default_factory=list)
-    payments: list[Payment] = field(default_factory=list)
-    invoices: list[Invoice] = field(default_factory=list)
-    documents: list[Document] = field(default_factory=list)
-    refunds: list[Refund] = field(default_factory=list)
+    rows: dict[Kind, list[Any]] = field(default_factory=dict)
+    more: set[Kind] = field(default_factory=set)
+    meant: str = ""
+    in_order: list[tuple[Kind, Any]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     standings: Mapping[str, Standing] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
-        groups: tuple[list[Any], ...] = (self.customers, self.payments, self.invoices, self.documents, self.refunds)
-        return sum(len(group) for group in groups)
+        return sum(len(rows) for rows in self.rows.values())
 
     @property
     def only(self) -> tuple[str, str] | None:
-        """The one thing that was found, as the kind of its page ("customer", "payment", "invoice", "refund") and the id there."""
-        if self.count != 1:
+        """The one thing that was found, as the kind of its page ("customer", "payment", "invoice", "refund", "dispute") and the id there;
+        None for what has none, and for what is only like what was typed.
+        """
+        if self.count != 1 or self.meant:
             return None
-        if self.customers or self.invoices:
-            return ("customer", self.customers[0].id) if self.customers else ("invoice", self.invoices[0].id)
-        if self.refunds:
-            return "refund", self.refunds[0].id
-        return "payment", self.payments[0].id if self.payments else str(self.documents[0].payment_id)
+        kind, row = next((kind, rows[0]) for kind, rows in self.rows.items() if rows)
+        if kind == Kind.DOCUMENTS:
+            return "payment", str(row.payment_id)
+        return (_SUBJECTS[kind], row.id) if kind in _SUBJECTS else None
 
 
-def search(session: Session, text: str) -> Found:
-    """What fits this text. Nothing fits an empty one."""
+def kinds_for(role: str) -> list[Kind]:
+    """What someone in this role may find."""
+    return [kind for kind in Kind if kind != Kind.PAYOUTS or may(role, Permission.VIEW_BOOKS)]
+
+
+def search(session: Session, text: str, kinds: Iterable[Kind] = tuple(Kind), most: int = MOST_SHOWN) -> Found:
+    """What fits this text; where nothing does, what fits the likeliest of its corrections. Nothing fits an empty one."""
     typed = texts.typed(text)[:LONGEST]
-    hits: dict[Any, dict[str, None]] = {kind: {} for kind in (Customer, Payment, Invoice, Document, Refund)}
-    for query in _queries(session, typed) if typed else ():
-        # The select names a kind's id in its first column, in the order in which they are shown.
-        kind = query.column_descriptions[0]["entity"]
-        hits[kind] |= dict.fromkeys(session.scalars(query))
-    found = Found(
-        customers=_rows(session, Customer, [*hits[Customer], *_by_words(session, typed)] if typed else []),
-        payments=_rows(session, Payment, hits[Payment]),
-        invoices=_rows(session, Invoice, hits[Invoice]),
-        documents=_rows(session, Document, hits[Document]),
-        refunds=_rows(session, Refund, hits[Refund]),
-    )
-    found.standings = invoices.standings(session, found.invoices)
-    owned: list[Any] = [*found.payments, *found.invoices, *found.documents, *found.refunds]
-    if owned:
-        owners = select(Customer).where(Customer.id.in_({row.customer_id for row in owned}))
-        found.names = {customer.id: customer.name for customer in session.scalars(owners)}
+    kinds = list(kinds)
+    found = _search(session, typed, kinds, most)
+    if not found.count:
+        for meant in corrections(session, typed):
+            found = _search(session, meant, kinds, most)
+            if found.count:
+                found.meant = meant
+                break
+    _complete(session, found)
     return found
 
 
-def _rows(session: Session, kind: Any, ids: Iterable[str]) -> list[Any]:
+def _search(session: Session, typed: str, kinds: Sequence[Kind], most: int) -> Found:
+    found = Found()
+    for kind in kinds if typed else ():
+        ids: dict[str, None] = {}
+        for place in places(session, kind, typed):
+            if len(ids) > most:
+                break
+            ids |= dict.fromkeys(row[0] for row in session.execute(_limited(place, most + 1)))
+        if len(ids) > most:
+            found.more.add(kind)
+        if ids:
+            found.rows[kind] = _rows(session, kind, list(ids)[:most])
+    return found
+
+
+def _complete(session: Session, found: Found) -> None:
+    """With the names of those whose rows they are, and how invoices stand."""
+    found.standings = invoices.standings(session, found.rows.get(Kind.INVOICES, []))
+    owners = {
+        row.customer_id
+        for kind, rows in found.rows.items()
+        for row in rows
+        if kind not in {Kind.CUSTOMERS, Kind.PAYOUTS}
+    }
+    if owners:
+        query = select(Customer.id, Customer.name).where(Customer.id.in_(owners))
+        found.names = {row.id: row.name for row in session.execute(query)}
+
+
+def _rows(session: Session, kind: Kind, ids: Sequence[str]) -> list[Any]:
     """The rows with these ids, in their order."""
-    wanted = list(dict.fromkeys(ids))[:MOST_SHOWN]
-    if not wanted:
-        return []
-    rows = {row.id: row for row in session.scalars(select(kind).where(kind.id.in_(wanted)))}
-    return [rows[one] for one in wanted if one in rows]
+    model = MODELS[kind]
+    rows = {row.id: row for row in session.scalars(select(model).where(model.id.in_(ids)))}
+    return [rows[one] for one in ids if one in rows]
 
 
-def _queries(session: Session, typed: str) -> Iterator[Select[Any]]:
-    """The queries that the form of this text asks for; words and addresses are looked for besides, by _by_words."""
-    if _ID.fullmatch(typed):
-        yield from _by_id(typed)
-        return
-    if "@" in typed:
-        return
-    if _LAST4.fullmatch(typed):
-        yield _newest(Payment, Payment.card_last4 == typed)
-        yield (
-            select(Customer.id)
-            .join(PaymentMethod, PaymentMethod.customer_id == Customer.id)
-            .where(PaymentMethod.last4 == typed)
-            .order_by(PaymentMethod.created_at.desc())
-            .limit(MOST_SHOWN)
-        )
-    for currency, minor in _amounts(session, typed, Payment.currency):
-        yield _newest(Payment, Payment.currency == currency, Payment.amount_minor == minor)
-    for currency, minor in _amounts(session, typed, Invoice.currency):
-        yield _newest(Invoice, Invoice.currency == currency, Invoice.total_minor == minor)
-    yield from _by_number(typed)
+def _limited(place: Place, most: int, *, backwards: bool = False) -> Select[Any]:
+    rising = place.rising != backwards
+    return place.query().order_by(*(place.key if rising else (column.desc() for column in place.key))).limit(most)
 
 
-def _newest(kind: Any, *conditions: ColumnElement[bool]) -> Select[Any]:
-    return select(kind.id).where(*conditions).order_by(kind.created_at.desc(), kind.id.desc()).limit(MOST_SHOWN)
+def of_subjects(session: Session, ids: Sequence[str]) -> Found:
+    """What these ids of ours name, in `in_order`; what is not there any more is left out."""
+    found = Found()
+    by_id: dict[str, tuple[Kind, Any]] = {}
+    for kind in _SUBJECTS:
+        rows = _rows(session, kind, ids) if ids else []
+        by_id |= {row.id: (kind, row) for row in rows}
+        if rows:
+            found.rows[kind] = rows
+    found.in_order = [by_id[one] for one in ids if one in by_id]
+    _complete(session, found)
+    return found
 
 
-# Ids
+# All of a kind
 
 
-def _by_id(typed: str) -> Iterator[Select[Any]]:
-    """Ours are the keys of their tables; Stripe's tell by their first letters what they name."""
-    for kind in (Customer, Payment, Invoice, Document, Refund):
-        yield select(kind.id).where(kind.id == typed)
-    match typed.partition("_")[0]:
-        case "pi":
-            yield select(Payment.id).where(Payment.stripe_intent_id == typed)
-        case "ch" | "py":
-            yield select(Payment.id).where(Payment.stripe_charge_id == typed).limit(MOST_SHOWN)
-        case "pm":
-            yield _newest(Payment, Payment.stripe_payment_method_id == typed)
-            owner = select(PaymentMethod.customer_id).where(PaymentMethod.stripe_payment_method_id == typed)
-            yield select(Customer.id).where(Customer.id == owner.scalar_subquery())
-        case "re" | "pyr":
-            yield select(Refund.id).where(Refund.stripe_refund_id == typed)
-        case "cus":
-            former = select(FormerStripeCustomer.customer_id).where(FormerStripeCustomer.stripe_customer_id == typed)
-            yield select(Customer.id).where(Customer.stripe_customer_id == typed)
-            yield select(Customer.id).where(Customer.id == former.scalar_subquery())
+@dataclass(slots=True)
+class AllOfKind(Found):
+    """A page of all that was found of one kind; `older` and `newer` are cursors of the page after it and of the one before, if any."""
+
+    older: str | None = None
+    newer: str | None = None
 
 
-# Numbers and references
+def all_of_kind(session: Session, kind: Kind, text: str, cursor: str | None) -> AllOfKind:
+    """The page at `cursor`, or the first one, of what fits this text as it is. Raises NotFound for a cursor that nobody gave out.
 
-
-def _by_number(typed: str) -> Iterator[Select[Any]]:
-    """Invoices and documents by the beginning of their number or by its counter alone, and invoices by their names elsewhere."""
-    if _NUMBER.fullmatch(typed):
-        yield _by_beginning(Invoice, Invoice.number, typed.upper())
-        # An invoice is found once, as what it is: its document has the same number.
-        of_money = Document.kind != DocumentKind.INVOICE
-        yield _by_beginning(Document, Document.number, typed.upper()).where(of_money)
-    elif _COUNTER.fullmatch(typed):
-        years = [company_days.today().year - back for back in range(YEARS_BACK)]
-        ends = [f"{year}-{int(typed):06d}" for year in years]
-        yield select(Invoice.id).where(Invoice.number.in_([f"INV-{end}" for end in ends])).limit(MOST_SHOWN)
-        numbers = [f"{series}-{end}" for end in ends for series in ("R", "PC", "CN", "RC")]
-        yield select(Document.id).where(Document.number.in_(numbers)).limit(MOST_SHOWN)
-    if len(typed) >= SHORTEST_REFERENCE:
-        yield _by_beginning(Invoice, Invoice.reference_folded, texts.fold(typed))
-        yield _by_beginning(Invoice, Invoice.external_reference_folded, texts.fold(typed))
-
-
-def _by_beginning(kind: Any, column: InstrumentedAttribute[Any], beginning: str) -> Select[Any]:
-    return select(kind.id).where(begins_with(column, beginning)).order_by(column.desc()).limit(MOST_SHOWN)
-
-
-# Amounts
-
-
-def _amounts(session: Session, typed: str, column: InstrumentedAttribute[str]) -> list[tuple[str, int]]:
-    """What was typed as (currency, minor units), in each currency of this column, or in the one that stands beside the number."""
-    found = _AMOUNT.fullmatch(typed)
-    if found is None:
-        return []
-    beside = {mark.strip().lower() for mark in (found["before"], found["after"])} - {""}
-    named = {_SYMBOLS.get(mark, mark) for mark in beside}
-    if len(named) > 1 or not named <= money.CHARGEABLE:
-        return []
-    currencies = named or _in_use(session, column)
-    amounts = []
-    for currency in sorted(currencies):
-        for number in _readings(found["digits"]):
-            try:
-                amounts.append((currency, money.from_decimal(number, currency).minor))
-            except ValueError:
-                continue  # finer than this currency: it is not meant
-    return amounts
-
-
-def _readings(digits: str) -> list[Decimal]:
-    """The numbers that this may be, in whatever language: "1.250" is 1250 as well as 1.25."""
-    plain = re.sub(r"[\s'’]", "", digits).rstrip(".,")  # a mark at the end waits for the rest
-    readings: dict[Decimal, None] = {}
-    for mark, apart in ((".", ","), (",", ".")):
-        whole = rf"(\d{{1,12}}|\d{{1,3}}(\{apart}\d{{3}}){{1,3}})"
-        if re.fullmatch(rf"{whole}(\{mark}\d{{1,3}})?", plain):
-            readings[Decimal(plain.replace(apart, "").replace(mark, "."))] = None
-    return list(readings)
-
-
-def _in_use(session: Session, column: InstrumentedAttribute[str]) -> set[str]:
-    """The currencies that stand in this column, from one to the next in its index: a DISTINCT would read all of it."""
-    used = select(func.min(column).label("currency")).cte("used", recursive=True)
-    following = select(func.min(column)).where(column > used.c.currency).scalar_subquery()
-    used = used.union_all(select(following).where(used.c.currency.is_not(None)))
-    return set(session.scalars(select(used.c.currency).where(used.c.currency.is_not(None)).limit(MOST_CURRENCIES)))
-
-
-# Words
-
-
-def _by_words(session: Session, typed: str) -> list[str]:
-    """The ids of customers that have a word with each of these beginnings: the closest first.
-
-    Of several, the rarest leads. When even that is a word of more than MOST_CANDIDATES, only so many are looked at.
+    The places where it is looked for come one after the other, each in its own order, so that each page costs as much as the first one.
     """
-    if _ID.fullmatch(typed):
-        return []
-    most = 1 if "@" in typed else MOST_WORDS  # an address as a whole is its longest word
-    beginnings = sorted(words_of(typed), key=len, reverse=True)[:most]
-    if not beginnings:
-        return []
-    if len(beginnings) == 1:
-        return list(dict.fromkeys(session.scalars(_having(beginnings[0], MOST_SHOWN * WORDS_A_CUSTOMER))))
-    candidates = [_having(beginning, MOST_CANDIDATES).subquery() for beginning in beginnings]
-    counted = [select(func.count()).select_from(one).scalar_subquery() for one in candidates]
-    sizes = list(session.execute(select(*counted)).one())
-    rarest = sizes.index(min(sizes))
-    customer_id = candidates[rarest].c.customer_id
-    query = select(customer_id)
-    for place, beginning in enumerate(beginnings):
-        if place != rarest:
-            other = select(CustomerWord.word).where(
-                CustomerWord.customer_id == customer_id, begins_with(CustomerWord.word, beginning)
-            )
-            query = query.where(other.exists())
-    return list(dict.fromkeys(session.scalars(query.limit(MOST_SHOWN * WORDS_A_CUSTOMER))))
+    typed = texts.typed(text)[:LONGEST]
+    at = list(places(session, kind, typed)) if typed else []
+    side, number, key = _decoded(cursor, at) if cursor else ("after", 0, None)
+    rows = _rows_from(session, at, number, key, backwards=side == "before")
+    more = len(rows) > keyset.PAGE_SIZE
+    if side == "before" and not more:
+        return all_of_kind(session, kind, text, None)
+    rows = rows[: keyset.PAGE_SIZE]
+    if side == "before":
+        rows.reverse()
+    found = AllOfKind()
+    if rows:
+        found.rows[kind] = _rows(session, kind, list(dict.fromkeys(row[0] for _number, row in rows)))
+        found.older = _encoded("after", *rows[-1]) if more or side == "before" else None
+        found.newer = _encoded("before", *rows[0]) if cursor else None
+    _complete(session, found)
+    return found
 
 
-def _having(beginning: str, most: int) -> Select[Any]:
-    """The customers with a word that begins so, the word itself first."""
-    return (
-        select(CustomerWord.customer_id)
-        .where(begins_with(CustomerWord.word, beginning))
-        .order_by(CustomerWord.word, CustomerWord.customer_id)
-        .limit(most)
-    )
+def _rows_from(
+    session: Session, at: Sequence[Place], number: int, key: tuple[Any, ...] | None, *, backwards: bool
+) -> list[tuple[int, Any]]:
+    """One more than a page beyond the key in the place of this number, or before it, each with the number of its place."""
+    rows: list[tuple[int, Any]] = []
+    for place_number in range(number, -1, -1) if backwards else range(number, len(at)):
+        place = at[place_number]
+        query = _limited(place, keyset.PAGE_SIZE + 1, backwards=backwards)
+        if key is not None and place_number == number:
+            here = tuple_(*place.key)
+            query = query.where(here > key if place.rising != backwards else here < key)
+        rows += [(place_number, row) for row in session.execute(query)]
+        if len(rows) > keyset.PAGE_SIZE:
+            break
+    return rows
+
+
+def _encoded(side: str, place_number: int, row: Any) -> str:
+    key = [value.isoformat() if isinstance(value, datetime) else value for value in row[1:]]
+    return base64.urlsafe_b64encode(json.dumps([side, place_number, *key]).encode()).rstrip(b"=").decode()
+
+
+def _decoded(cursor: str, at: Sequence[Place]) -> tuple[str, int, tuple[Any, ...]]:
+    """The side, the place, and the key there. Raises NotFound for anything that _encoded did not write for these places."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        side, number, *values = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        columns = at[number].key
+        key = tuple(_value(column, value) for column, value in zip(columns, values, strict=True))
+    except (ValueError, TypeError, LookupError, binascii.Error) as error:
+        raise NotFound from error
+    if side not in {"after", "before"} or number < 0:
+        raise NotFound
+    return side, number, key
+
+
+def _value(column: Any, value: object) -> object:
+    """A value of the key as its column has it. Raises ValueError for what is none."""
+    if not isinstance(value, str):
+        raise ValueError
+    if not isinstance(column.type, UTCDateTime):
+        return value
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment

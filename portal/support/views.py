@@ -12,24 +12,29 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.accounts import customer_access
 from portal.content import language
 from portal.core import audit, clock, db
-from portal.core.errors import Invalid
+from portal.core.errors import Invalid, NotFound
 from portal.core.permissions import Permission
-from portal.support import queries, search, service, staff_mails
+from portal.support import queries, recent, search, service, staff_mails
 from portal.support.forms import MailsForm, NoteForm, ReasonForm
-from portal.web import features
+from portal.support.search_places import Kind
+from portal.web import features, lists
 from portal.web.guards import recently_proved, staff_only
 from portal.web.pages import limiter, page, reader_language, see_other, wants_part
 from portal.web.waiting import MOST_COUNTED, MailKind, Staff
 
 bp: Final = Blueprint("support", __name__, url_prefix="/support")
 
-# What search.Found.only names, as pages.
+# What search.Found.only names, as pages; who opens one finds it again among what they opened last.
 _PAGES: Final = {
     "customer": ("support.customer", "customer_id"),
     "payment": ("support_payments.show", "payment_id"),
     "invoice": ("support_invoices.show", "invoice_id"),
     "refund": ("support_refunds.show", "refund_id"),
+    "dispute": ("support_disputes.show", "dispute_id"),
 }
+_SUBJECT_IN: Final = dict(_PAGES.values())
+# Of each kind, in the dialog that opens on every page.
+MOST_AT_ONCE: Final = 3
 
 
 @bp.get("")
@@ -41,7 +46,7 @@ def index() -> AnyResponse:
     """
     text = request.args.get("q", "")
     with db.reading() as session:
-        found = search.search(session, text)
+        found = search.search(session, text, search.kinds_for(current_user.role))
         staff = Staff(current_user.id, current_user.role)
         backlogs = None if text.strip() or wants_part() else features.backlogs(session, staff)
     if found.only and request.args.get("open"):
@@ -57,6 +62,51 @@ def index() -> AnyResponse:
         most_counted=MOST_COUNTED,
         now=clock.now(),
     )
+
+
+@bp.get("/search")
+@staff_only(Permission.LOOK_UP)
+def quick_search() -> AnyResponse:
+    """For the dialog on every page: of each kind the best few, and before anything is typed what the reader has opened last."""
+    text = request.args.get("q", "").strip()
+    if not wants_part():
+        return see_other("support.index", q=text)
+    with db.reading() as session:
+        if text:
+            found = search.search(session, text, search.kinds_for(current_user.role), MOST_AT_ONCE)
+        else:
+            found = search.of_subjects(session, recent.subjects(session, current_user.id))
+    return page("support/_quick_results.html", text=text, found=found)
+
+
+@bp.get("/search/<noun>")
+@staff_only(Permission.LOOK_UP)
+def search_kind(noun: str) -> Response:
+    """All results of a kind."""
+    if noun not in search.kinds_for(current_user.role):
+        raise NotFound
+    text = request.args.get("q", "").strip()
+    with db.reading() as session:
+        found = search.all_of_kind(session, Kind(noun), text, request.args.get("page"))
+    links = lists.pager_links("support.search_kind", found, noun=noun, q=text)
+    return page(
+        "support/all_results.html", partial="support/_all_results.html", kind=kind, text=text, found=found, **links
+    )
+
+
+@bp.after_app_request
+def _note_opened(response: AnyResponse) -> AnyResponse:
+    """What a member of staff opens stands among what they opened last."""
+    argument = _SUBJECT_IN.get(request.endpoint or "")
+    if (
+        argument
+        and response.status_code == 200
+        and request.method == "GET"
+        and not wants_part()
+        and current_user.is_staff
+    ):
+        recent.note_opened(current_user.id, str((request.view_args or {})[argument]))
+    return response
 
 
 @bp.route("/mails", methods=["GET", "POST"])

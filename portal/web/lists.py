@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from flask import Response, request, url_for
 
@@ -16,7 +16,17 @@ PROGRAMS: Final = "programs"
 SPREADSHEETS: Final = "spreadsheets"
 
 
-def pager_links(endpoint: str, found: Page[Any], **values: Any) -> dict[str, Any]:
+class Paged(Protocol):
+    """A page with cursors, as keyset.Page is one."""
+
+    @property
+    def older(self) -> str | None: ...
+
+    @property
+    def newer(self) -> str | None: ...
+
+
+def pager_links(endpoint: str, found: Paged, **values: Any) -> dict[str, Any]:
     """The addresses of the pages before and after this one, under the names by which templates ask for them."""
     return {
         "older_url": url_for(endpoint, **values, page=found.older) if found.older else None,

@@ -136,11 +136,21 @@ unfoldFilters();
 /* Dialogs have a module of their own, which most pages do without. */
 
 function bringDialogs() {
-  if (document.querySelector("dialog")) import("./dialog.js");
+  if (document.querySelector("dialog:not(.dialog-of-keys)")) import("./dialog.js");
 }
 
 document.addEventListener("htmx:after:settle", bringDialogs);
 bringDialogs();
+
+/* Staff search from every page. Whoever has no search, and walks no list by keys, is spared the files for it. */
+
+if (document.querySelector("[data-open-search]")) {
+  import("./search.js");
+} else if (document.body.dataset.shortcuts !== undefined) {
+  document.addEventListener("keydown", (first) => {
+    import("./keys.js").then(({ pressed }) => pressed(first));
+  }, { once: true });
+}
 
 /* The server is told, in a cookie, which time zone this browser's clock goes by, so that times are shown in it. Whoever has
    chosen a zone on the account page reads in that one; without this script, in the company's. */

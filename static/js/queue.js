@@ -1,71 +1,43 @@
 /**
- * Keys for those who decide many refunds: J and K move through the queue, X selects and Enter opens; on a refund A and R open the dialogs in
- * which it is approved or rejected, N goes on to the next one, U undoes the last approval, and Esc goes back. No key moves money: a
- * dialog's own button does. Keys can be switched off, and do nothing while someone types, or a dialog or a menu is open.
+ * Keys for those who decide many refunds, beside those of every list (keys.js): on a refund A and R open the dialogs in which it is approved
+ * or rejected, N goes on to the next one, U undoes the last approval, and Esc goes back. No key moves money: a dialog's own button does.
  *
  * Who stays on a refund's page, or begins to act, claims the refund, so that no colleague decides it meanwhile; who leaves gives it back.
  */
-const STORED = "refund-keys";
-const queue = document.querySelector("[data-queue]");
+import { areOn, onKey } from "./keys.js";
+
 const decision = document.querySelector("[data-decision]");
-const toggle = document.querySelector("[data-keys-switch]");
 
-function areOn() {
-  return localStorage.getItem(STORED) !== "off";
-}
-
-function show() {
-  const on = areOn();
-  for (const note of document.querySelectorAll("[data-keys-note]")) note.hidden = !on;
-  if (!toggle) return;
-  toggle.hidden = false;
-  toggle.querySelector(".button-label").textContent = on ? toggle.dataset.on : toggle.dataset.off;
-}
-
-toggle?.addEventListener("click", () => {
-  localStorage.setItem(STORED, areOn() ? "off" : "on");
-  show();
-});
-
-function move(step) {
-  const links = [...queue.querySelectorAll("a.row-link")];
-  if (links.length === 0) return;
-  const at = links.indexOf(document.activeElement);
-  const next = at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + step, 0), links.length - 1);
-  links[next].focus();
-}
+for (const note of document.querySelectorAll("[data-keys-note]")) note.hidden = !areOn();
 
 function open(dialog) {
-  const opener = decision.querySelector(`[data-open-dialog="${dialog}"]`);
-  if (!opener) return;
+  const opener = decision?.querySelector(`[data-open-dialog="${dialog}"]`);
+  if (!opener) return false;
   opener.focus(); // where the focus goes back to; without it, it would stay in the closed dialog for a moment
   opener.click();
   document.getElementById(dialog).querySelector("input:not([type=hidden], [type=checkbox]), textarea")?.focus();
+  return true;
 }
 
-const KEYS = {
-  j: () => queue && move(1),
-  k: () => queue && move(-1),
-  x: () => document.activeElement.closest?.("tr")?.querySelector("input[type=checkbox]")?.click(),
-  a: () => decision && open("approve"),
-  r: () => decision && open("reject"),
-  n: () => decision?.querySelector("[data-next]")?.click(),
-  u: () => document.querySelector("form[data-undo]")?.requestSubmit(),
-  escape: () => decision && window.location.assign(decision.dataset.queueUrl),
-};
-
-function isBusy(event) {
-  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-  return typing || document.querySelector("dialog[open], details.menu[open]") || event.ctrlKey || event.metaKey || event.altKey;
+/** Click on what is there. */
+function press(element) {
+  element?.click();
+  return Boolean(element);
 }
 
-// Before others: the same Esc closes a menu.
-document.addEventListener("keydown", (event) => {
-  const act = KEYS[event.key?.toLowerCase()]; // a browser that fills in a form sends events without a key
-  if (!act || !areOn() || isBusy(event)) return;
-  event.preventDefault();
-  act();
-}, { capture: true });
+onKey("a", () => open("approve"));
+onKey("r", () => open("reject"));
+onKey("n", () => press(decision?.querySelector("[data-next]")));
+onKey("u", () => {
+  const undo = document.querySelector("form[data-undo]");
+  undo?.requestSubmit();
+  return Boolean(undo);
+});
+onKey("escape", () => {
+  if (!decision) return false;
+  window.location.assign(decision.dataset.queueUrl);
+  return true;
+});
 
 // A block that is chosen stands in the field then, as it will be sent.
 document.addEventListener("change", (event) => {
@@ -123,5 +95,3 @@ window.addEventListener("pagehide", () => {
 setInterval(() => {
   for (const left of document.querySelectorAll("[data-countdown]")) left.textContent = Math.max(0, Number(left.textContent) - 1);
 }, 1000);
-
-show();

@@ -78,7 +78,7 @@ def test_forty_refunds_take_two_keys_and_one_load_each(
     page = context.new_page()
     sign_in(page, live_portal.url, tom)
     page.goto(f"{live_portal.url}/support/refunds")
-    expect(page.locator("[data-queue] [data-keys-note]")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("[data-keys-note]")).to_be_visible(timeout=PATIENCE_MS)
     desk = Desk(page)
     desk.press("j", "Enter")
     for number, refund_id in enumerate(wishes):
