@@ -14,7 +14,19 @@ from bench.lines import Line
 from deploy.dev.processes import end_with_clean_up_on_sigterm
 from tests.run import SETTINGS
 
-PARTS = ("pages", "start", "webhooks", "dj_stripe", "payment", "receipts", "history", "search", "misspelled", "size", "sandbox")
+PARTS = (
+    "pages",
+    "start",
+    "webhooks",
+    "dj_stripe",
+    "payment",
+    "receipts",
+    "history",
+    "search",
+    "misspelled",
+    "size",
+    "sandbox",
+)
 
 
 def measured(part: str, quick: bool) -> list[Line]:

@@ -90,7 +90,12 @@ def search_kind(noun: str) -> Response:
         found = search.all_of_kind(session, Kind(noun), text, request.args.get("page"))
     links = lists.pager_links("support.search_kind", found, noun=noun, q=text)
     return page(
-        "support/all_results.html", partial="support/_all_results.html", kind=kind, text=text, found=found, **links
+        "support/all_results.html",
+        partial="support/_all_results.html",
+        kind=Kind(noun),
+        text=text,
+        found=found,
+        **links,
     )
 
 

@@ -7,8 +7,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0064"
-down_revision = "0063"
+revision = "0066"
+down_revision = "0065"
 
 # As portal.core.spelling had them then.
 SHORTEST, LONGEST = 4, 30
