@@ -7,8 +7,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0066"
-down_revision = "0065"
+revision = "0068"
+down_revision = "0067"
 
 # As portal.core.spelling had them then.
 SHORTEST, LONGEST = 4, 30
