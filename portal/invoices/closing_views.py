@@ -17,9 +17,9 @@ from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Permission
 from portal.identity import queries as people
 from portal.invoices import outside, queries, service
+from portal.invoices.issuing_views import bp
 from portal.invoices.models import OutsidePayment
 from portal.invoices.staff_forms import PaidOutsideForm, ReasonForm
-from portal.invoices.staff_views import bp
 from portal.invoices.statuses import OutsideStatus
 from portal.web import lists
 from portal.web.guards import staff_only

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Final
 
@@ -47,6 +48,16 @@ class LineDraft:
     def __post_init__(self) -> None:
         object.__setattr__(self, "description", texts.tidied(self.description))
 
+    @property
+    def quantity(self) -> Decimal:
+        """How many: 1500 thousandths are Decimal("1.5")."""
+        return totals.quantity(self.quantity_thousandths)
+
+    @property
+    def tax_rate(self) -> Decimal:
+        """In percent: 1900 basis points are Decimal("19")."""
+        return totals.percent(self.tax_rate_basis_points)
+
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDraft:
@@ -73,6 +84,15 @@ class InvoiceDraft:
         object.__setattr__(self, "note", texts.tidied_lines(self.note))
         if self.external_reference is not None:
             object.__setattr__(self, "external_reference", texts.tidied(self.external_reference))
+
+    def money(self, minor: int) -> Money:
+        """Minor units of its currency as Money."""
+        return Money(minor, self.currency)
+
+    @property
+    def labelled_details(self) -> list[tuple[str, str]]:
+        """The label, not translated, and the text of each detail that it has."""
+        return details.labelled(details.of(self))
 
     @property
     def first_day(self) -> date:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -26,12 +27,13 @@ from portal.content import language
 from portal.core import money
 from portal.core.errors import N_
 from portal.core.money import Money
-from portal.invoices import drafts
+from portal.invoices import drafts, totals
 from portal.invoices.details import DETAILS, LONGEST
 from portal.invoices.details import of as details_of
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import OutsideWay
+from portal.invoices.totals import Totals
 from portal.web.pages import reader_language
 from portal.web.resuming import ResumableForm
 
@@ -40,6 +42,8 @@ MOST_LINES: Final = 50
 LINES_AT_FIRST: Final = 1
 THOUSANDTHS: Final = 3
 HUNDREDTHS: Final = 2
+# Larger numbers in a line are a mistake, which is told when it is issued.
+MOST_TYPED: Final = 10**12
 WAYS: Final = {
     OutsideWay.BANK_TRANSFER: N_("Bank transfer"),
     OutsideWay.CASH: N_("Cash"),
@@ -59,6 +63,18 @@ def _scaled(text: str, decimals: int) -> int:
     if number != number.to_integral_value() or abs(number) > Decimal(10) ** 15:
         raise ValidationError(gettext("Please enter a number with at most %(decimals)s decimals.", decimals=decimals))
     return int(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """What typed lines come to; `left_out` is how many of them cannot be read yet."""
+
+    currency: str
+    totals: Totals
+    left_out: int
+
+    def amount(self, minor: int) -> Money:
+        return Money(minor, self.currency)
 
 
 class LineForm(Form):
@@ -173,6 +189,24 @@ class InvoiceForm(ResumableForm):
             **self._texts(),
             note=(self.note.data or "").strip().replace("\r\n", "\n"),
         )
+
+    def reckoned(self) -> Reckoned:
+        """What the lines come to that can be read so far, by the function that reckons an invoice when it is issued."""
+        currency = self.currency.data if self.currency.data in money.CHARGEABLE else USUAL_CURRENCIES[0]
+        read = []
+        for entry in self.lines:
+            line = entry.form
+            try:
+                numbers = (
+                    _scaled(line.unit_price.data or "", money.exponent(currency)),
+                    _scaled(line.quantity.data or "", THOUSANDTHS),
+                    _scaled(line.tax_rate.data or "", HUNDREDTHS),
+                )
+            except ValidationError:
+                continue
+            if all(0 <= number <= MOST_TYPED for number in numbers):
+                read.append(numbers)
+        return Reckoned(currency, totals.reckon(read), len(self.lines) - len(read))
 
     def tell(self, name: str | None, text: str) -> None:
         """Put a refusal at the field it is about ("lines-0-quantity"), or above the form."""

@@ -1,23 +1,17 @@
-"""Everyone's invoices at the staff's desk: the list, issuing, importing. One of them is portal.invoices.closing_views'."""
+"""Everyone's invoices at the staff's desk: the list, and importing. A new one is issuing_views', and one of them closing_views'."""
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
-
-from flask import Blueprint, Response, flash, request
+from flask import Blueprint, Response, flash
 from flask_babel import gettext, ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal.accounts import queries as accounts
-from portal.accounts.service import Deactivated
 from portal.content import language
-from portal.core import db
-from portal.core.errors import Invalid, NotFound
+from portal.core.errors import Invalid
 from portal.core.permissions import Permission
-from portal.invoices import files, importing, queries, service, spreadsheet
-from portal.invoices.staff_forms import ImportForm, InvoiceForm
+from portal.invoices import files, spreadsheet
+from portal.invoices.staff_forms import ImportForm
 from portal.invoices.staff_list import LIST
 from portal.web import lists, staff_lists
 from portal.web.guards import staff_only
@@ -36,56 +30,6 @@ def index() -> Response:
 @staff_only(Permission.LOOK_UP)
 def csv() -> Response:
     return staff_lists.as_csv(LIST)
-
-
-# Issuing
-
-
-@bp.route("/new", methods=["GET", "POST"])
-@staff_only(Permission.ISSUE_INVOICES)
-def new() -> AnyResponse:
-    """The form's buttons: "add_line" and "remove_line" (with a line's place) change it, the other one issues.
-
-    `like` names an invoice, such as one that was voided by mistake, whose customer and lines stand in the form already.
-    """
-    form = InvoiceForm()
-    if request.method == "GET":
-        if like := request.args.get("like", ""):
-            with db.reading() as session:
-                form.fill(queries.for_staff(session, like))
-        form.customer.data = form.customer.data or _named(request.args.get("customer", ""))
-        form.key.data = form.key.data or secrets.token_urlsafe(24)
-    elif "add_line" in request.form:
-        form.add_line()
-    elif "remove_line" in request.form:
-        form.remove_line(request.form.get("remove_line", -1, type=int))
-    elif form.validate_on_submit() and (issued := _issue(form)):
-        flash(gettext("Invoice %(number)s is issued.", number=issued.number), "success")
-        return see_other("support_invoices.show", invoice_id=issued.id)
-    return page("support/invoices/new.html", form=form, status=422 if form.is_wrong else 200)
-
-
-def _named(customer_id: str) -> str:
-    """What stands in the field for this customer: the id, which cannot be mistaken for another's. Empty for none."""
-    if not customer_id:
-        return ""
-    with db.reading() as session:
-        return accounts.customer(session, customer_id).id
-
-
-def _issue(form: InvoiceForm) -> Any:
-    """The invoice, or None when something was refused, which stands in the form then."""
-    typed = (form.customer.data or "").strip()
-    try:
-        customer_id = importing.customer_billed_at(typed) if "@" in typed else _named(typed)
-        return service.issue(form.draft(customer_id), client_key=form.key.data or "")
-    except Deactivated as error:
-        form.tell("customer", language.error_text(error, reader_language()))
-    except Invalid as error:
-        form.tell(error.field, language.error_text(error, reader_language()))
-    except NotFound:
-        form.tell("customer", gettext("There is no such customer."))
-    return None
 
 
 # Importing

@@ -303,7 +303,11 @@ class History:
         yield from ("/support/payments", "/support/payments?currency=eur&least=1", "/support/payments?least=1")
         yield from ("/support/invoices/new", f"/support/invoices/{self.due}", f"/support/invoices/{self.paid}")
         yield f"/support/invoices/{self.partly}"
-        yield from ("/support/invoices/import", "/support/invoices/second-approvals")
+        yield from (
+            "/support/invoices/import",
+            "/support/invoices/second-approvals",
+            "/support/invoices/new/customers?customer=spree",
+        )
         yield from (f"/support/invoices/import/{file}" for file in self.files)
 
 

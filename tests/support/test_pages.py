@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from portal.core import audit, company_days, db
+from portal.accounts.models import Customer
+from portal.core import audit, clock, company_days, db
 from portal.invoices.models import Invoice, OutsidePayment
 from portal.support import queries
 from portal.support.models import CustomerNote
@@ -367,6 +368,59 @@ def test_a_voided_invoice_is_issued_again_with_the_same_lines(desk: Desk, browse
     assert f"/support/invoices/new?like={desk.open_id}" in html
     form = text(client, f"/support/invoices/new?like={desk.open_id}")
     assert 'value="Green electricity"' in form and 'value="100.00"' in form and 'value="19"' in form
+
+
+TYPED = {"customer": "ada@spree-bikes.test", "currency": "eur", "key": "k" * 20}
+
+
+def test_a_customer_is_found_by_name_and_chosen_with_and_without_a_script(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    options = client.get("/support/invoices/new/customers?customer=spree", headers={"HX-Request": "true"}).get_data(
+        as_text=True
+    )
+    assert f'data-value="{desk.customer.id}"' in options and 'role="option"' in options and "<html" not in options
+    found = post(client, "/support/invoices/new", **{**TYPED, "customer": "spree", **LINE}, find="1").get_data(
+        as_text=True
+    )
+    assert f'name="choose" value="{desk.customer.id}"' in found and 'value="Bread"' in found
+    chosen = post(client, "/support/invoices/new", **{**TYPED, "customer": "spree", **LINE}, choose=desk.customer.id)
+    assert f'value="{desk.customer.id}"' in chosen.get_data(as_text=True)
+    with db.transaction() as session:
+        session.get_one(Customer, desk.customer.id).deactivated_at = clock.now()
+    options = text(client, "/support/invoices/new/customers?customer=spree")
+    assert 'aria-disabled="true"' in options and "no invoice can be issued" in options
+    refused = post(client, "/support/invoices/new", **TYPED, **LINE)
+    assert refused.status_code == 422 and "This customer is deactivated" in refused.get_data(as_text=True)
+
+
+def test_the_total_is_told_while_lines_are_typed(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    lines = {"lines-0-quantity": "3", "lines-0-unit_price": "0.33", "lines-0-tax_rate": "19", "lines-1-quantity": "x"}
+    html = post(client, "/support/invoices/new/total", **TYPED, **lines).get_data(as_text=True)
+    assert "€1.18" in html and "1 line is not complete yet." in html
+    assert post(client, "/support/invoices/new/total", **{**TYPED, "currency": "?"}, **lines).status_code == 200
+
+
+def test_a_preview_issues_nothing_and_keeps_what_was_typed(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    numbers = len(invoice_numbers())
+    form = {**TYPED, **LINE, "note": "Thanks, Ada"}
+    html = post(client, "/support/invoices/new", **form, preview="1").get_data(as_text=True)
+    assert "Preview" in html and "Nothing is issued yet" in html and "€" in html and "Thanks, Ada" in html
+    assert len(invoice_numbers()) == numbers
+    for name, value in form.items():
+        assert f'name="{name}" value="{value}"' in html
+    back = post(client, "/support/invoices/new", **form, change="1")
+    assert back.status_code == 200 and "Thanks, Ada" in back.get_data(as_text=True)
+    wrong = post(client, "/support/invoices/new", **{**form, "lines-0-unit_price": "?"}, preview="1")
+    assert wrong.status_code == 422 and "Thanks, Ada" in wrong.get_data(as_text=True)
+    assert post(client, "/support/invoices/new", **form).status_code == 303
+    assert len(invoice_numbers()) == numbers + 1
+
+
+def invoice_numbers() -> list[str]:
+    with db.reading() as session:
+        return list(session.scalars(select(Invoice.number)))
 
 
 def invoice_at(invoice_id: str) -> Invoice:

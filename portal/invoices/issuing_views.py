@@ -1,0 +1,160 @@
+"""A new invoice at the staff's desk: its form, what it comes to while it is typed, how it will look, and issuing it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from flask import Response, flash, request
+from flask_babel import gettext
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal.accounts import queries as accounts
+from portal.accounts.models import Customer
+from portal.accounts.service import Deactivated
+from portal.content import language
+from portal.core import db
+from portal.core.errors import Conflict, Invalid, NotFound
+from portal.core.permissions import Permission
+from portal.invoices import drafts, importing, queries, service
+from portal.invoices.drafts import InvoiceDraft
+from portal.invoices.models import Invoice
+from portal.invoices.staff_forms import InvoiceForm
+from portal.invoices.staff_views import bp
+from portal.invoices.totals import Totals
+from portal.web.guards import staff_only
+from portal.web.pages import page, reader_language, see_other
+
+# The blueprint of the desk's invoices, which staff_views makes, with these views.
+__all__ = ["bp"]
+
+T = TypeVar("T")
+# So many customers fit under the field; who does not see theirs types more of it.
+MOST_OFFERED: Final = 8
+# The buttons of the form, and what is made anew with each page: not typed by anybody.
+_BUTTONS: Final = frozenset({"add_line", "remove_line", "find", "choose", "preview", "change", "csrf_token"})
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@staff_only(Permission.ISSUE_INVOICES)
+def new() -> AnyResponse:
+    """The form's buttons: "add_line" and "remove_line" (with a line's place) change it, "find" and "choose" (with an id) look for the
+    customer, "preview" shows the invoice before it is issued, "change" leads back from there, and the other one issues.
+
+    `like` names an invoice, such as one that was voided by mistake, whose customer and lines stand in the form already.
+    """
+    form = InvoiceForm()
+    if request.method == "GET":
+        _begin(form)
+    elif "add_line" in request.form:
+        form.add_line()
+    elif "remove_line" in request.form:
+        form.remove_line(request.form.get("remove_line", -1, type=int))
+    elif "choose" in request.form:
+        form.customer.data = _told(form, lambda: _named(request.form["choose"])) or form.customer.data
+    elif "preview" in request.form:
+        found = _draft(form) if form.validate_on_submit() else None
+        if found is not None:
+            return _preview(*found)
+    elif "find" not in request.form and "change" not in request.form and form.validate_on_submit():
+        issued = _issue(form)
+        if issued is not None:
+            flash(gettext("Invoice %(number)s is issued.", number=issued.number), "success")
+            return see_other("support_invoices.show", invoice_id=issued.id)
+    return page(
+        "support/invoices/new.html",
+        form=form,
+        reckoned=form.reckoned(),
+        found=_fitting(form.customer.data or "") if "find" in request.form else None,
+        status=422 if form.is_wrong else 200,
+    )
+
+
+@bp.get("/new/customers")
+@staff_only(Permission.ISSUE_INVOICES)
+def customers() -> Response:
+    """The customers that fit what is typed (`customer`), as the options of the list under the field."""
+    return page(
+        "support/invoices/customers.html",
+        partial="support/invoices/_customers.html",
+        found=_fitting(request.args.get("customer", "")),
+        as_buttons=False,
+    )
+
+
+def _fitting(typed: str) -> list[Customer]:
+    """By name, at most MOST_OFFERED."""
+    with db.reading() as session:
+        return [accounts.customer(session, one) for one, _name in accounts.fitting(session, typed, MOST_OFFERED)]
+
+
+@bp.post("/new/total")
+@staff_only(Permission.ISSUE_INVOICES)
+def total() -> Response:
+    """What the lines that are typed come to so far, as the part of the form that shows it; reckoned as it will be when it is issued."""
+    form = InvoiceForm()
+    return page("support/invoices/new_total.html", partial="support/invoices/_total.html", reckoned=form.reckoned())
+
+
+def _begin(form: InvoiceForm) -> None:
+    if like := request.args.get("like", ""):
+        with db.reading() as session:
+            form.fill(queries.for_staff(session, like))
+    form.customer.data = form.customer.data or _named(request.args.get("customer", ""))
+    form.key.data = form.key.data or secrets.token_urlsafe(24)
+
+
+def _named(customer_id: str) -> str:
+    """What stands in the field for this customer: the id, which cannot be mistaken for another's. Empty for none."""
+    if not customer_id:
+        return ""
+    with db.reading() as session:
+        return accounts.customer(session, customer_id).id
+
+
+def _told(form: InvoiceForm, act: Callable[[], T]) -> T | None:
+    """What it returns, or None when something was refused, which stands in the form then."""
+    try:
+        return act()
+    except Deactivated as error:
+        form.tell("customer", language.error_text(error, reader_language()))
+    except (Invalid, Conflict) as error:
+        form.tell(getattr(error, "field", None), language.error_text(error, reader_language()))
+    except NotFound:
+        form.tell("customer", gettext("There is no such customer."))
+    return None
+
+
+def _customer(form: InvoiceForm) -> Customer:
+    typed = (form.customer.data or "").strip()
+    customer_id = importing.customer_billed_at(typed) if "@" in typed else _named(typed)
+    with db.reading() as session:
+        return accounts.customer(session, customer_id)
+
+
+def _draft(form: InvoiceForm) -> tuple[InvoiceDraft, Totals, Customer] | None:
+    """What would be issued, checked as it is then."""
+
+    def drafted() -> tuple[InvoiceDraft, Totals, Customer]:
+        customer = _customer(form)
+        if customer.deactivated_at is not None:
+            raise Deactivated
+        draft = form.draft(customer.id)
+        return draft, drafts.check(draft), customer
+
+    return _told(form, drafted)
+
+
+def _preview(draft: InvoiceDraft, sums: Totals, customer: Customer) -> Response:
+    return page(
+        "support/invoices/preview.html",
+        draft=draft,
+        sums=sums,
+        customer=customer,
+        typed=[(name, text) for name, text in request.form.items(multi=True) if name not in _BUTTONS],
+    )
+
+
+def _issue(form: InvoiceForm) -> Invoice | None:
+    return _told(form, lambda: service.issue(form.draft(_customer(form).id), client_key=form.key.data or ""))
