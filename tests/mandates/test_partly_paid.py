@@ -15,7 +15,7 @@ def text_of(subscriber: Subscriber) -> str:
     (notice,) = subscriber.mails("We will charge")
     body = notice.get_body(("plain",))
     assert body is not None
-    return body.get_content()
+    return str(body.get_content())
 
 
 def test_the_notice_says_the_rest_and_the_rest_is_charged(subscriber: Subscriber) -> None:
