@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from portal.core import db
+from sqlalchemy.orm import joinedload
+
+from portal.core import config, db
 from portal.core.four_eyes import Reviewer
-from portal.refunds import queries, queue, queue_facts
+from portal.refunds import queries, queue, queue_facts, surroundings
+from portal.refunds.models import Refund
 from portal.refunds.policy import RefundReason
 from tests import factories
 
@@ -89,3 +92,26 @@ def test_a_queue_is_narrowed_by_a_filter_or_by_another_order() -> None:
         queue.Filter(sort=queue.Sort.NEWEST),
     ]
     assert all(one.is_narrowed for one in narrowed)
+
+
+def test_what_one_has_approved_needs_two_and_what_nobody_has_does_not(settings: config.Settings) -> None:
+    with db.transaction() as session:
+        paid = factories.payment(session, factories.customer(session))
+        undecided = {"succeeded_at": None, "stripe_refund_id": None, "amount_minor": 1_00}
+        wanted = [
+            factories.refund(session, paid, status=status, **undecided).id for status in ("approved_once", "requested")
+        ]
+    with db.reading() as session:
+        rows = [session.get_one(Refund, one, options=[joinedload(Refund.payment)]) for one in wanted]
+        facts = queue_facts.facts_of(session, rows)
+    assert [facts[one].needs_two for one in wanted] == [True, False]
+
+
+def test_around_a_payment_are_those_of_its_own_customer_its_twin_first(database: str) -> None:
+    with db.transaction() as session:
+        customer, stranger = factories.customer(session), factories.customer(session)
+        payment, twin = (factories.payment(session, customer, created_at=NOON) for _ in range(2))
+        other = factories.payment(session, customer, amount_minor=7_00, created_at=NOON + INSTANT)
+        factories.payment(session, stranger, created_at=NOON)
+        around = surroundings.payments_around(session, payment)
+    assert [(one.payment.id, one.is_twin) for one in around] == [(twin.id, True), (other.id, False)]
