@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, not_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from portal.accounts.models import Customer, CustomerWord, words_of
@@ -175,8 +175,10 @@ def _by_reference(kind: Kind, folded: str) -> Iterator[Place]:
         yield Place(Invoice.id, (Invoice.external_reference_folded, Invoice.id), (other, not_(named)))
     elif kind == Kind.PAYMENTS:
         described = begins_with(Payment.search_text, folded)
+        # To the letter as its index has it; see portal.payments.models.
+        of_no_invoice = func.coalesce(Payment.invoice_id, literal_column("''")) == literal_column("''")
         key = (Payment.search_text, Payment.id)
-        yield Place(Payment.id, key, (Payment.invoice_id.is_(None), described), rising=True)
+        yield Place(Payment.id, key, (of_no_invoice, described), rising=True)
 
 
 # Amounts
