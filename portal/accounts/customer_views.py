@@ -12,12 +12,13 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.accounts import colleagues, service
 from portal.accounts.customer_forms import DetailsForm, NewCustomerForm, PersonEmailForm, PersonForm
 from portal.accounts.models import Customer
+from portal.accounts.staff_list import LIST
 from portal.core import audit
 from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
 from portal.core.permissions import Permission
 from portal.identity import email_addresses, email_changes, web
 from portal.identity.forms import tell, typed
-from portal.web import pages
+from portal.web import pages, staff_lists
 from portal.web.guards import recently_proved, staff_only
 from portal.web.pages import limiter
 
@@ -25,6 +26,18 @@ bp = Blueprint("support_customers", __name__, url_prefix="/support/customers")
 
 _DETAILS: Final = ("name", "email", "document_emails", "address", "country", "tax_id", "language")
 _REFUSED: Final = (Invalid, Conflict, RateLimited)
+
+
+@bp.get("")
+@staff_only(Permission.LOOK_UP)
+def index() -> Response:
+    return staff_lists.show(LIST)
+
+
+@bp.get("/list.csv")
+@staff_only(Permission.LOOK_UP)
+def csv() -> Response:
+    return staff_lists.as_csv(LIST)
 
 
 @bp.route("/new", methods=["GET", "POST"])

@@ -12,6 +12,7 @@ from portal.accounts import (
     views,
 )
 from portal.accounts.cli import customer, staff, user
+from portal.accounts.staff_list import LIST
 from portal.web.features import Feature
 
 FEATURE = Feature(
@@ -25,4 +26,5 @@ FEATURE = Feature(
         provider_views.bp,
     ),
     jobs=(job_handlers,),
+    lists=(LIST,),
 )

@@ -19,6 +19,7 @@ from sqlalchemy import (
     event,
     inspect,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
@@ -29,6 +30,7 @@ from portal.core.enums import EnumText
 from portal.identity.models import User
 
 LONGEST_WORD: Final = 80
+_DEACTIVATED: Final = text("deactivated_at IS NOT NULL")
 
 
 class OptionalMail(StrEnum):
@@ -60,7 +62,11 @@ class Customer(Base):
     version: Mapped[int] = mapped_column(Integer, default=1)
     deactivated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
-    __table_args__ = (Index("ix_customers_email", "email"), Index("ix_customers_created", "created_at", "id"))
+    __table_args__ = (
+        Index("ix_customers_email", "email"),
+        Index("ix_customers_created", "created_at", "id"),
+        Index("ix_customers_deactivated", "created_at", "id", sqlite_where=_DEACTIVATED, postgresql_where=_DEACTIVATED),
+    )
 
     @property
     def address_lines(self) -> list[str]:

@@ -20,7 +20,7 @@ from portal.invoices.models import Invoice
 from portal.ledger import LedgerAccount, Posting
 from portal.payments.models import Payment
 from portal.reconciliation import figures
-from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, StripeTransaction
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, StripePayout, StripeTransaction
 
 # Beside the groups of the figures: all that touches the balance at Stripe.
 BALANCE: Final = "balance"
@@ -173,16 +173,10 @@ class PayoutLines:
         return self.amount - self.fees
 
 
-def payouts(session: Session, cursor: str | None = None) -> keyset.Page[StripeTransaction]:
-    """A page of payouts to the bank, the newest first. Raises NotFound for a cursor that nobody gave out."""
+def lines_of_payouts(session: Session, rows: Sequence[StripePayout]) -> dict[str, PayoutLines]:
+    """By the payout's id; of payouts whose lines are not known yet there are none."""
     found = StripeTransaction
-    return keyset.page(session, select(found).where(found.type == "payout"), found.at, found.id, cursor)
-
-
-def lines_of_payouts(session: Session, rows: Sequence[StripeTransaction]) -> dict[str, PayoutLines]:
-    """By the payout's id at Stripe; of payouts whose lines are not known yet there are none."""
-    found = StripeTransaction
-    currencies = {row.source_id: row.currency for row in rows if row.source_id}
+    currencies = {row.id: row.currency for row in rows}
     query = (
         select(found.payout_id, func.count(), func.sum(found.amount_minor), func.sum(found.fee_minor))
         .where(found.payout_id.in_(currencies), found.type != "payout")

@@ -12,13 +12,14 @@ from portal.books import charts, exports, queries
 from portal.books import today as day_figures
 from portal.books.forms import FiguresForm, LinesForm
 from portal.books.queries import LinesFilter
+from portal.books.staff_list import LIST
 from portal.core import company_days, db
 from portal.core.errors import Invalid
 from portal.core.permissions import Permission
 from portal.reconciliation import balances, figures
 from portal.reconciliation import queries as reconciliation
 from portal.reconciliation.figures import Period
-from portal.web import lists
+from portal.web import lists, staff_lists
 from portal.web.guards import staff_only
 from portal.web.pages import page
 from portal.web.subjects import address_of
@@ -145,10 +146,13 @@ def export_accounts() -> Response:
 @bp.get("/payouts")
 @staff_only(Permission.VIEW_BOOKS)
 def payouts() -> Response:
-    with db.reading() as session:
-        found = queries.payouts(session, request.args.get("page"))
-        lines = queries.lines_of_payouts(session, found.rows)
-    return page("books/payouts.html", found=found, lines=lines, **lists.pager_links("books.payouts", found))
+    return staff_lists.show(LIST)
+
+
+@bp.get("/payouts.csv")
+@staff_only(Permission.VIEW_BOOKS)
+def payouts_csv() -> Response:
+    return staff_lists.as_csv(LIST)
 
 
 @bp.get("/postings")

@@ -64,7 +64,8 @@ class SentMail(Base):
 
     __table_args__ = (
         Index("ix_sent_mails_customer", "customer_id", "sent_at", "key"),
-        Index("ix_sent_mails_sent_at", "sent_at"),
+        Index("ix_sent_mails_sent", "sent_at", "key"),
+        Index("ix_sent_mails_recipient", "recipient", "sent_at", "key"),
     )
 
 

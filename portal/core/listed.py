@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core import company_days, db, keyset, texts
 from portal.core.errors import N_, Invalid, NotFound
-from portal.core.listing import BY_AMOUNT, Listing, Row, Sort, Wanted, row_by_row
+from portal.core.listing import BY_AMOUNT, Listing, Narrowing, Row, Sort, Wanted, row_by_row
 from portal.core.money import Money
 
 # So many rows of an index a page, or a sum, looks through at most.
@@ -62,26 +62,47 @@ class _Shape:
     choices: tuple[tuple[str, str], ...]
     form: int | None
     given: frozenset[str]
-    by_amount: bool
+    sort: Sort
     dialect: str
+
+    @property
+    def by_amount(self) -> bool:
+        return self.sort in BY_AMOUNT
+
+    @property
+    def falls(self) -> bool:
+        return self.sort in {Sort.NEWEST, Sort.LARGEST}
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
     shape: _Shape
-    falls: bool
     values: Mapping[str, object]
 
 
 def order_of(listing: Listing[Any], wanted: Wanted) -> Sort:
-    """The order in which this is shown. Raises Invalid for an order by amount that no index serves (field "sort")."""
+    """The order in which this is shown. Raises Invalid for an order that no index serves (field "sort"), NotFound for a choice that is
+    not offered.
+    """
     is_served = listing.ordered_by_amount and bool(wanted.currency) and not wanted.customer
     if wanted.sort in BY_AMOUNT and not is_served:
         raise Invalid(N_("An order by amount needs a currency, and no customer."), field="sort")
+    due = any(_narrowing(listing, *choice).sort == Sort.DUE for choice in wanted.choices)
+    if wanted.sort == Sort.DUE and not due:
+        raise Invalid(N_("By deadlines only what is open can be ordered."), field="sort")
+    if wanted.sort is None and due:
+        return Sort.DUE
     if wanted.sort is None:
         has_amounts = wanted.least_minor is not None or wanted.most_minor is not None
         return Sort.LARGEST if is_served and has_amounts and _form_of(listing, wanted)[0] is None else Sort.NEWEST
     return wanted.sort
+
+
+def _narrowing(listing: Listing[Any], name: str, value: str) -> Narrowing:
+    try:
+        return listing.choices[name][value]
+    except KeyError as error:
+        raise NotFound from error
 
 
 def _form_of(listing: Listing[Any], wanted: Wanted) -> tuple[int | None, Mapping[str, object]]:
@@ -95,10 +116,7 @@ def _form_of(listing: Listing[Any], wanted: Wanted) -> tuple[int | None, Mapping
 
 
 def _question_of(session: Session, listing: Listing[Any], wanted: Wanted) -> _Question:
-    """Raises NotFound for a choice that is not offered, Invalid as order_of does."""
-    for name, value in wanted.choices:
-        if value not in listing.choices.get(name, {}):
-            raise NotFound
+    """Raises as order_of does."""
     form, of_text = _form_of(listing, wanted)
     values: dict[str, object] = {
         "customer": wanted.customer or None,
@@ -110,9 +128,9 @@ def _question_of(session: Session, listing: Listing[Any], wanted: Wanted) -> _Qu
     }
     given = frozenset(name for name, value in values.items() if value is not None)
     order = order_of(listing, wanted)
-    shape = _Shape(wanted.choices, form, given, order in BY_AMOUNT, db.dialect_of(session))
+    shape = _Shape(wanted.choices, form, given, order, db.dialect_of(session))
     values = {name: value for name, value in values.items() if value is not None}
-    return _Question(shape, order in {Sort.NEWEST, Sort.LARGEST}, {**values, **of_text, "today": company_days.today()})
+    return _Question(shape, {**values, **of_text, "today": company_days.today()})
 
 
 def _conditions(listing: Listing[Any], shape: _Shape) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
@@ -123,7 +141,8 @@ def _conditions(listing: Listing[Any], shape: _Shape) -> tuple[list[ColumnElemen
     form = listing.texts[shape.form] if shape.form is not None else None
     leads_by_text = form is not None and form.is_few
     leads_by_amount = shape.by_amount and not leads_by_text
-    leads_by_customer = "customer" in given and not leads_by_text and not leads_by_amount
+    by_due = shape.sort == Sort.DUE and not leads_by_text
+    leads_by_customer = "customer" in given and not leads_by_text and not leads_by_amount and not by_due
     if listing.base is not None:
         within.append(listing.base())
     if form is not None:
@@ -135,18 +154,20 @@ def _conditions(listing: Listing[Any], shape: _Shape) -> tuple[list[ColumnElemen
             besides.append(row_by_row(listing.customer) == bindparam("customer"))
     is_led = leads_by_text or leads_by_amount
     for name, value in shape.choices:
-        narrowing = listing.choices[name][value]
+        narrowing = _narrowing(listing, name, value)
         if narrowing.within is not None:
             is_served = not is_led and (not leads_by_customer or narrowing.also_of_customer)
+            is_served = is_served and (not by_due or narrowing.sort == Sort.DUE)
             (within if is_served else besides).append(narrowing.within())
             is_led = is_led or is_served
         if narrowing.besides is not None:
             besides.append(narrowing.besides())
+    leads_by_moment = not leads_by_amount and not by_due
     days, money = (
-        _of_days(listing, given, by_index=not leads_by_amount),
+        _of_days(listing, given, by_index=leads_by_moment),
         _of_money(listing, given, by_index=leads_by_amount),
     )
-    (besides if leads_by_amount else within).extend(days)
+    (within if leads_by_moment else besides).extend(days)
     (within if leads_by_amount else besides).extend(money)
     return within, besides
 
@@ -173,6 +194,8 @@ def _of_money(listing: Listing[Any], given: frozenset[str], *, by_index: bool) -
 
 
 def _key(listing: Listing[Any], shape: _Shape) -> tuple[InstrumentedAttribute[Any], ...]:
+    if shape.sort == Sort.DUE:
+        return listing.deadline, listing.row_id
     by_moment = (listing.moment, listing.row_id)
     return (listing.amount, *by_moment) if shape.by_amount and listing.amount is not None else by_moment
 
@@ -244,7 +267,9 @@ def page(
     question = _question_of(session, listing, wanted)
     key = _key(listing, question.shape)
     side, place = keyset.decoded_place(cursor, (int, datetime, str)[-len(key) :]) if cursor else ("", ())
-    rows, edge = _walk(session, listing, question, rising=question.falls == (side == "before"), place=place, size=size)
+    rows, edge = _walk(
+        session, listing, question, rising=question.shape.falls == (side == "before"), place=place, size=size
+    )
     is_whole = len(rows) <= size and edge is None
     if side and is_whole and (not rows or side == "before"):
         return page(session, listing, wanted, size=size)
@@ -289,7 +314,7 @@ def _conditions_besides(listing: Listing[Any], shape: _Shape) -> bool:
 def sums(session: Session, listing: Listing[Any], wanted: Wanted) -> Sums:
     """What the rows come to that are found, as long as LOOKED of the index are enough to know it. Raises as `page` does."""
     question = _question_of(session, listing, wanted)
-    if _edge(session, listing, question, rising=not question.falls, place=(), skipped=LOOKED) is not None:
+    if _edge(session, listing, question, rising=not question.shape.falls, place=(), skipped=LOOKED) is not None:
         return Sums(LOOKED, is_whole=False)
     rows = session.execute(_sums_statement(listing, question.shape), dict(question.values)).all()
     if listing.amount is None:
@@ -305,7 +330,7 @@ def batches(listing: Listing[Row], wanted: Wanted) -> Iterator[tuple[Session, li
     """
     with db.reading() as session:
         question = _question_of(session, listing, wanted)
-        rising = not question.falls
+        rising = not question.shape.falls
         if _edge(session, listing, question, rising=rising, place=(), skipped=MOST_EXPORTED) is not None:
             raise TooMany(most=MOST_EXPORTED)
     return _batches(listing, question)
@@ -316,7 +341,7 @@ def _batches(listing: Listing[Row], question: _Question) -> Iterator[tuple[Sessi
     place: tuple[object, ...] = ()
     while True:
         statement = _rows_statement(
-            listing, question.shape, rising=not question.falls, begun=bool(place), has_edge=False
+            listing, question.shape, rising=not question.shape.falls, begun=bool(place), has_edge=False
         )
         with db.reading() as session:
             rows = list(session.scalars(statement, {**question.values, **_named("place", place), "size": _BATCH}))

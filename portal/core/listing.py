@@ -28,6 +28,7 @@ class Sort(StrEnum):
     OLDEST = "oldest"
     LARGEST = "largest"
     SMALLEST = "smallest"
+    DUE = "due"  # the nearest deadline first
 
 
 BY_AMOUNT: Final = frozenset({Sort.LARGEST, Sort.SMALLEST})
@@ -62,12 +63,14 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Narrowing:
     """What one value of a choice asks of a row. `within` is a condition whose rows an index holds in the order of the moment, `besides`
-    one that no index serves; one of both is enough. `also_of_customer`: an index serves `within` among the rows of one customer as well.
+    one that no index serves; none is needed. `also_of_customer`: an index serves `within` among the rows of one customer as well. `sort`
+    is the order in which these are shown, unless another is wanted; for DUE an index holds the rows of `within` by their deadlines.
     """
 
     within: Condition | None = None
     besides: Condition | None = None
     also_of_customer: bool = False
+    sort: Sort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class Listing(Generic[Row]):
     currency: MappedColumn | None = None
     amount: MappedColumn | None = None
     ordered_by_amount: bool = False
+    deadline: MappedColumn | None = None
     choices: Mapping[str, Mapping[str, Narrowing]] = field(default_factory=dict)
     texts: tuple[TextForm, ...] = ()
     options: tuple[ExecutableOption, ...] = ()

@@ -10,7 +10,6 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
-from portal.core import keyset
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.disputes.models import NO_DEADLINE, Dispute, EarlyFraudWarning
@@ -86,6 +85,11 @@ def is_open() -> ColumnElement[bool]:
     return Dispute.status.not_in(_FINAL)
 
 
+def is_closed() -> ColumnElement[bool]:
+    """Whether it is."""
+    return Dispute.status.in_(_FINAL)
+
+
 def is_blocked(payment_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """Whether a payment must not be refunded because of a dispute, as `blocking` has it: a condition for a query about its refunds."""
     return exists().where(Dispute.payment_id == payment_id, _BLOCKS)
@@ -144,21 +148,6 @@ def of_customer(session: Session, customer_id: str) -> list[Dispute]:
             .options(joinedload(Dispute.payment))
         ).scalars()
     )
-
-
-def open_ones(session: Session, cursor: str | None = None) -> keyset.Page[Dispute]:
-    """A page of the disputes that are not over, the nearest deadline first; those that ask nothing of us come last.
-
-    Raises NotFound for a cursor that nobody gave out.
-    """
-    query = select(Dispute).where(Dispute.status.not_in(_FINAL)).options(joinedload(Dispute.customer))
-    return keyset.page(session, query, Dispute.deadline, Dispute.id, cursor, ascending=True)
-
-
-def closed_ones(session: Session, cursor: str | None = None) -> keyset.Page[Dispute]:
-    """A page of the disputes that are over, the newest first. Raises NotFound for a cursor that nobody gave out."""
-    query = select(Dispute).where(Dispute.status.in_(_FINAL)).options(joinedload(Dispute.customer))
-    return keyset.page(session, query, Dispute.created_at, Dispute.id, cursor)
 
 
 def counts(session: Session) -> Counts:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request, url_for
+from flask import Blueprint, Response, current_app, url_for
 
 from portal.accounts import queries as accounts
 from portal.core import audit, db
 from portal.core.permissions import Permission
 from portal.disputes import queries
-from portal.disputes.models import NO_DEADLINE
+from portal.disputes.staff_list import LIST
 from portal.payments import queries as payments
+from portal.web import staff_lists
 from portal.web.guards import staff_only
 from portal.web.pages import page
 
@@ -21,20 +22,14 @@ bp = Blueprint("support_disputes", __name__, url_prefix="/support/disputes")
 @bp.get("")
 @staff_only(Permission.LOOK_UP)
 def index() -> Response:
-    """The open disputes, the nearest deadline first; with ?show=closed those that are over."""
-    show = "closed" if request.args.get("show") == "closed" else None
-    cursor = request.args.get("page")
-    with db.reading() as session:
-        found = queries.closed_ones(session, cursor) if show else queries.open_ones(session, cursor)
-    return page(
-        "support/disputes/index.html",
-        partial="support/disputes/_list.html",
-        found=found,
-        show=show,
-        no_deadline=NO_DEADLINE,
-        next_url=url_for("support_disputes.index", show=show, page=found.older) if found.older else None,
-        previous_url=url_for("support_disputes.index", show=show, page=found.newer) if found.newer else None,
-    )
+    """The open disputes, the nearest deadline first, unless others are wanted."""
+    return staff_lists.show(LIST)
+
+
+@bp.get("/list.csv")
+@staff_only(Permission.LOOK_UP)
+def csv() -> Response:
+    return staff_lists.as_csv(LIST)
 
 
 @bp.get("/<dispute_id>")

@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
-from sqlalchemy.orm import Mapped, deferred, mapped_column
+from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
+from portal.accounts.models import Customer
 from portal.content.made_files import MAKING, MadeFile, MadeFileStatus, Part
 from portal.core import company_days
 from portal.core.db import Base, UTCDateTime, one_of, sorted_text
@@ -74,6 +75,8 @@ class Document(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revocation_mailed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
+    customer: Mapped[Customer] = relationship(lazy="raise")
+
     __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_abstract": True}  # noqa: RUF012  # SQLAlchemy's form
     __table_args__ = (
         one_of("kind", DocumentKind),
@@ -84,8 +87,10 @@ class Document(Base):
         Index(
             "uq_documents_receipt", "payment_id", unique=True, sqlite_where=_OF_PAYMENTS, postgresql_where=_OF_PAYMENTS
         ),
-        Index("ix_documents_unmailed", "issued_at", sqlite_where=UNMAILED, postgresql_where=UNMAILED),
-        Index("ix_documents_revoked", "revoked_at", sqlite_where=REVOKED, postgresql_where=REVOKED),
+        Index("ix_documents_unmailed", "issued_at", "id", sqlite_where=UNMAILED, postgresql_where=UNMAILED),
+        Index("ix_documents_held", "issued_at", "id", sqlite_where=HELD, postgresql_where=HELD),
+        Index("ix_documents_kind", "kind", "issued_at", "id"),
+        Index("ix_documents_revoked", "issued_at", "id", sqlite_where=REVOKED, postgresql_where=REVOKED),
         Index("ix_documents_payment", "payment_id", "issued_at", "id"),
         Index("ix_documents_customer", "customer_id", "issued_at", "id"),
         Index("ix_documents_customer_kind", "customer_id", "kind", "issued_at", "id"),

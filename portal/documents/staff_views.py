@@ -12,13 +12,27 @@ from portal.core.errors import Conflict, NotFound
 from portal.core.permissions import Permission
 from portal.documents import e_invoices, facts, queries, service
 from portal.documents.models import Document
+from portal.documents.staff_list import LIST
 from portal.documents.views import as_data, as_file
 from portal.invoices import queries as invoices
 from portal.payments import queries as payments
+from portal.web import staff_lists
 from portal.web.guards import staff_only
 from portal.web.pages import page, reader_language, see_other
 
 bp = Blueprint("support_documents", __name__, url_prefix="/support/documents")
+
+
+@bp.get("")
+@staff_only(Permission.LOOK_UP)
+def index() -> Response:
+    return staff_lists.show(LIST)
+
+
+@bp.get("/list.csv")
+@staff_only(Permission.LOOK_UP)
+def csv() -> Response:
+    return staff_lists.as_csv(LIST)
 
 
 @bp.get("/of-payment/<payment_id>")

@@ -9,7 +9,10 @@ from portal.payments.staff_list import LIST
 from portal.web.features import Feature, NavigationEntry
 
 # Their pages are found from one of the lists.
-_LISTS = ("support_payments", "support_invoices")
+_LISTS = (
+    *("support_customers.index", "support_payments", "support_invoices", "support_documents"),
+    *("support_refund_list", "support_mails"),
+)
 
 FEATURE = Feature(
     blueprints=(views.bp, pay_views.bp, staff_views.bp),

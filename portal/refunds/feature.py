@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from portal.core.errors import N_
 from portal.core.permissions import Permission
-from portal.refunds import job_handlers, queue_views, staff_views, views
+from portal.refunds import job_handlers, list_views, queue_views, staff_views, views
+from portal.refunds.staff_list import LIST
 from portal.refunds.waiting import waiting
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
-    blueprints=(views.bp, staff_views.bp, queue_views.bp),
+    blueprints=(views.bp, staff_views.bp, queue_views.bp, list_views.bp),
     jobs=(job_handlers,),
     waiting=(waiting,),
-    lists=(queue_views.VIEWED,),
+    lists=(queue_views.VIEWED, LIST),
     navigation=(
         NavigationEntry(
             staff_views.QUEUE,

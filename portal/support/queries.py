@@ -207,10 +207,10 @@ class Mail:
 def mails_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[Mail]:
     query = select(SentMail).where(SentMail.customer_id == customer_id)
     found = keyset.page(session, query, SentMail.sent_at, SentMail.key, cursor)
-    return keyset.Page([Mail(one, _document_of(one)) for one in found.rows], found.older, found.newer)
+    return keyset.Page([Mail(one, document_of(one)) for one in found.rows], found.older, found.newer)
 
 
-def _document_of(mail: SentMail) -> str | None:
+def document_of(mail: SentMail) -> str | None:
     """The key of a document's mail is "<kind>:<id>", and "<kind>:<occasion>:<id>" when it was sent again."""
     return mail.key.rpartition(":")[2] if mail.template in DOCUMENT_MAILS else None
 

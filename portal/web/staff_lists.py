@@ -47,12 +47,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A filter of which one value is chosen: a name of listing.choices. `kind` puts its values into words, as a Column's does."""
+    """A filter of which one value is chosen: a name of listing.choices. `kind` puts its values into words, as a Column's does.
+
+    With a `standard` value that is meant where the address names none, and there is no "any".
+    """
 
     name: str
     label: str
     any_label: str
     kind: str
+    standard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ def _read(session: Session, of: StaffList) -> _Asked:
     form = ListFilterForm(request.args)
     if not form.validate():
         return _Asked(form, None)
-    choices = tuple((one.name, request.args[one.name]) for one in of.choices if request.args.get(one.name))
+    chosen = ((one.name, request.args.get(one.name) or one.standard) for one in of.choices)
+    choices = tuple((name, value) for name, value in chosen if value)
     typed, customers = (form.customer.data or "").strip(), list[tuple[str, str]]()
     if typed and of.customers is not None:
         customers = list(of.customers(session, typed, MOST_CUSTOMERS))
@@ -191,7 +196,11 @@ def show(of: StaffList, **context: Any) -> Response:
 
 def _line(of: StaffList, row: Any, facts: Any) -> Line:
     endpoint, values = of.open(row)
-    return Line(row.id, url_for(endpoint, **values), [column.value(row, facts) for column in of.columns])
+    return Line(
+        getattr(row, of.listing.row_id.key),
+        url_for(endpoint, **values),
+        [column.value(row, facts) for column in of.columns],
+    )
 
 
 # The file

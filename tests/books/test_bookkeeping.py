@@ -6,8 +6,11 @@ from datetime import UTC, date, datetime
 
 from portal.books import exports, queries
 from portal.books.queries import LinesFilter
-from portal.core import db
+from portal.books.staff_list import LISTING
+from portal.core import db, listed
+from portal.core.listing import Wanted
 from portal.reconciliation.figures import Period
+from portal.reconciliation.models import StripePayout
 from tests import factories
 from tests.books.conftest import NOON, book, moved
 
@@ -43,14 +46,25 @@ def test_accounts_close_as_they_opened_and_moved(database: str) -> None:
 
 def test_a_payout_is_shown_with_what_it_is_made_of(database: str) -> None:
     with db.transaction() as session:
+        session.add(
+            StripePayout(
+                id="po_1",
+                status="paid",
+                automatic=True,
+                amount_minor=95_00,
+                currency="eur",
+                created_at=NOON,
+                arrives_at=NOON,
+            )
+        )
         moved(session, "payout", -95_00, source_id="po_1", payout_id="po_1")
         moved(session, "charge", 100_00, 2_00, payout_id="po_1")
         moved(session, "refund", -3_00, payout_id="po_1")
         moved(session, "charge", 40_00, 1_00, payout_id="po_2")
     with db.reading() as session:
-        found = queries.payouts(session)
+        found = listed.page(session, LISTING, Wanted()).page
         lines = queries.lines_of_payouts(session, found.rows)
-    assert [row.source_id for row in found.rows] == ["po_1"]
+    assert [row.id for row in found.rows] == ["po_1"]
     assert (lines["po_1"].number, lines["po_1"].net.minor) == (2, 95_00)
     with db.reading() as session:
         made_of = queries.transactions(session, LinesFilter(subject="po_1")).rows

@@ -13,11 +13,13 @@ import stripe
 import time_machine
 
 from portal import gateway, stripe_sync
-from portal.core import clock, db
+from portal.core import clock, db, listed
 from portal.core.enums import Unknown
+from portal.core.listing import Wanted
 from portal.core.money import Money
 from portal.disputes import queries, service, settling, statuses
 from portal.disputes.models import NO_DEADLINE
+from portal.disputes.staff_list import LISTING
 from portal.disputes.statuses import DisputeStatus
 from portal.jobs import outbox
 from portal.operations import queries as operations_queries
@@ -258,7 +260,9 @@ def test_a_status_that_nobody_knows_is_kept_and_followed(case: Case) -> None:
     assert settled(case, replace(fetched(case), status="in_arbitration"))
     assert (case.ours.status, case.ours.is_open) == ("in_arbitration", True)
     with db.reading() as session:
-        assert [row.status for row in queries.open_ones(session).rows] == ["in_arbitration"]
+        assert [
+            row.status for row in listed.page(session, LISTING, Wanted(choices=(("state", "open"),))).page.rows
+        ] == ["in_arbitration"]
 
 
 def test_a_fee_alone_and_a_part_of_the_amount_are_booked_by_their_signs(case: Case) -> None:

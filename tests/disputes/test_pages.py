@@ -14,14 +14,18 @@ from sqlalchemy import insert, text
 
 from portal.accounts.models import Customer
 from portal.core import clock, db
+from portal.core import listed as asking
 from portal.core.errors import NotFound
+from portal.core.listing import Wanted
 from portal.disputes import queries, service
 from portal.disputes.models import NO_DEADLINE, Dispute
+from portal.disputes.staff_list import LISTING
 from portal.payments.models import Payment
 from tests import factories
 from tests.counting import counted_queries
 from tests.disputes.conftest import Case
 
+OPEN = Wanted(choices=(("state", "open"),))
 LIST = "/support/disputes"
 
 
@@ -52,7 +56,7 @@ def shown(browser: FlaskClient, address: str, *, part: bool = False) -> str:
 
 
 def listed(page: str) -> list[str]:
-    return re.findall(r'class="row-link" href="/support/disputes/(dsp_[^"]+)"', page)
+    return re.findall(r'class="row-link" data-open href="/support/disputes/(dsp_[^"]+)"', page)
 
 
 @pytest.mark.database("sqlite")
@@ -64,9 +68,9 @@ def test_the_nearest_deadline_comes_first_and_what_is_over_stands_apart(staff: F
     won = opened(payment, status="won", created_at=now - timedelta(days=90))
     lost = opened(payment, status="lost", created_at=now - timedelta(days=60))
     assert listed(shown(staff, LIST)) == [soon, late, waits]
-    assert listed(shown(staff, f"{LIST}?show=closed")) == [lost, won]
+    assert listed(shown(staff, f"{LIST}?state=closed")) == [lost, won]
     part = shown(staff, LIST, part=True)
-    assert part.lstrip().startswith('<div id="dispute-list"')
+    assert part.lstrip().startswith('<div id="list"')
     assert "Spree Bikes GmbH" in part and "What was paid for has not arrived" in part
     assert "9999" not in part
 
@@ -124,10 +128,11 @@ def test_lists_and_counts_go_by_the_index_however_many_there_are(payment: Paymen
         session.execute(text("ANALYZE"))
     with db.reading() as session:
         assert queries.counts(session) == queries.Counts(100, 100)
-        second = queries.open_ones(session, queries.open_ones(session).older)
+        first = asking.page(session, LISTING, OPEN, size=20).page
+        second = asking.page(session, LISTING, OPEN, first.older, size=20).page
         assert [row.id for row in second.rows] == [f"dsp_{number:06d}" for number in range(500, 1000, 25)]
     with counted_queries() as asked, db.reading() as session:
-        queries.open_ones(session)
+        asking.page(session, LISTING, OPEN)
         (page,) = [statement for statement in asked if "FROM disputes" in statement]
         # The index is found by these very words, so they stand in the statement and are no parameters.
         open_only = "status NOT IN ('lost', 'prevented', 'warning_closed', 'won')"

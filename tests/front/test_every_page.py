@@ -237,7 +237,7 @@ class History:
 
     def staff_addresses(self) -> Iterator[str]:
         """Every page of the staff, in each of its states."""
-        yield from ("/support/disputes", "/support/disputes?show=closed")
+        yield from ("/support/disputes", "/support/disputes?state=closed")
         yield from (f"/support/disputes/{dispute}" for dispute in self.disputes)
         yield from (f"/support/disputes/{dispute}/evidence" for dispute in self.disputes)
         yield f"/support/disputes/{self.disputes[0]}/evidence/state"
@@ -300,6 +300,8 @@ class History:
         yield "/support/customers/new"
         yield from (f"/support/payments/{payment}" for payment in (self.succeeded, self.declined))
         yield from ("/support/invoices", "/support/invoices?status=overdue", "/support/invoices?q=none")
+        yield from ("/support/customers", "/support/refunds/all", "/support/documents", "/support/documents?state=held")
+        yield from ("/support/mails/sent", "/support/mails/unsent", "/support/mails/unsent?state=waiting")
         yield from ("/support/payments", "/support/payments?currency=eur&least=1", "/support/payments?least=1")
         yield from ("/support/invoices/new", f"/support/invoices/{self.due}", f"/support/invoices/{self.paid}")
         yield f"/support/invoices/{self.partly}"

@@ -16,12 +16,15 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
 from portal.app import FEATURES
+from portal.content.mail import SentMail
 from portal.core import clock, db, listed
 from portal.core.listing import Wanted
 from portal.identity.models import User
 from portal.ledger import LedgerAccount, post
+from portal.reconciliation.models import StripePayout
 from portal.web.staff_lists import StaffList
 from tests import factories
+from tests.books.conftest import moved
 from tests.front.signing_in import sign_in
 from tests.live import LivePortal
 from tests.plans import plans
@@ -161,6 +164,89 @@ def test_invoices_are_found_by_number_customer_and_state(desk: FlaskClient, cust
         ("customer=bikes&status=open", 1),
     ):
         assert _rows(desk, f"/support/invoices?{query}") == found, query
+
+
+def test_customers_are_found_by_words_and_state(desk: FlaskClient, customer: Customer) -> None:
+    with db.transaction() as session:
+        factories.customer(session, name="Havel Boats", deactivated_at=clock.now())
+    for query, found in (
+        ("", 2),
+        ("q=bik+spr", 1),
+        ("q=spree+boats", 0),
+        (f"q={customer.id}", 1),
+        ("state=deactivated", 1),
+        ("state=active&q=spree", 1),
+    ):
+        assert _rows(desk, f"/support/customers?{query}") == found, query
+
+
+def test_refunds_of_all_states_stand_in_a_list(desk: FlaskClient, customer: Customer) -> None:
+    with db.transaction() as session:
+        payment = factories.payment(session, customer)
+        factories.refund(session, payment, amount_minor=1_00, status="rejected", explanation="Never came")
+        factories.refund(session, payment, amount_minor=2_00, status="succeeded")
+    for query, found in (
+        ("", 2),
+        ("status=rejected", 1),
+        ("q=never", 1),
+        (f"q={payment.id}", 2),
+        ("status=failed", 0),
+    ):
+        assert _rows(desk, f"/support/refunds/all?{query}") == found, query
+    assert "€2.00" in _text(desk, "/support/refunds/all?status=succeeded")
+
+
+def test_documents_tell_whether_they_are_held_sent_or_void(desk: FlaskClient, customer: Customer) -> None:
+    with db.transaction() as session:
+        number = factories.receipt(session, factories.payment(session, customer)).number
+        factories.receipt(
+            session, factories.payment(session, customer), missing_glyphs="\ue0a7", mailed_at=None, pdf_sha256=None
+        )
+    assert _rows(desk, "/support/documents") == 2
+    assert _rows(desk, f"/support/documents?q={number}") == 1
+    held = _text(desk, "/support/documents?state=held").partition("<tbody")[2]
+    assert held.count("data-open") == 1 and "Held" in held
+
+
+def test_mails_are_listed_sent_and_refused(desk: FlaskClient, customer: Customer) -> None:
+    with db.transaction() as session:
+        session.add(
+            SentMail(
+                key="receipt:rct_1",
+                recipient="ada@spree.example",
+                subject="Your receipt",
+                template="documents/mails/receipt",
+                customer_id=customer.id,
+                sent_at=clock.now(),
+            )  # fmt: skip
+        )
+        factories.failed_job(session, name="documents.mail", args={"document_id": "rct_2"})
+        factories.failed_job(session, name="payments.follow_up", args={"payment_id": "pay_2"})
+    sent = _text(desk, "/support/mails/sent?customer=spree&q=receipt")
+    assert "ada@spree.example" in sent and "/support/documents/rct_1/mail" in sent
+    assert _rows(desk, "/support/mails/sent?q=nobody@spree.example") == 0
+    assert _rows(desk, "/support/mails/unsent") == 1
+    assert "rct_2" in _text(desk, "/support/mails/unsent?state=refused")
+
+
+def test_payouts_are_listed_with_what_they_are_made_of(desk: FlaskClient) -> None:
+    now = clock.now()
+    with db.transaction() as session:
+        moved(session, "charge", 100_00, 2_00, payout_id="po_1")
+        row = {"status": "paid", "automatic": True, "currency": "eur", "created_at": now, "arrives_at": now}
+        session.add(StripePayout(id="po_1", amount_minor=98_00, **row))
+    page = _text(desk, "/support/books/payouts?status=paid")
+    assert "€100.00" in page and "€98.00" in page and "po_1" in page
+
+
+def test_each_list_is_in_the_tabs_of_who_may_see_it(desk: FlaskClient, app: Flask) -> None:
+    assert _text(desk, "/support/payments").partition("list-tabs")[2].partition("</nav>")[0].count("<li>") == len(LISTS)
+    other = app.test_client()
+    with db.transaction() as session:
+        supporter = factories.staff(session)
+    factories.sign_in(other, supporter)
+    tabs = _text(other, "/support/payments").partition("list-tabs")[2].partition("</nav>")[0]
+    assert "Payouts" not in tabs and "Refunds" in tabs
 
 
 def test_a_view_is_saved_under_a_name_and_removed(desk: FlaskClient, app: Flask) -> None:
