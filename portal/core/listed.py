@@ -194,8 +194,8 @@ def _of_money(listing: Listing[Any], given: frozenset[str], *, by_index: bool) -
 
 
 def _key(listing: Listing[Any], shape: _Shape) -> tuple[InstrumentedAttribute[Any], ...]:
-    if shape.sort == Sort.DUE:
-        return listing.deadline, listing.row_id
+    if shape.sort == Sort.DUE and listing.deadline is not None:
+        return (listing.deadline, listing.row_id)
     by_moment = (listing.moment, listing.row_id)
     return (listing.amount, *by_moment) if shape.by_amount and listing.amount is not None else by_moment
 

@@ -218,7 +218,7 @@ def test_mails_are_listed_sent_and_refused(desk: FlaskClient, customer: Customer
                 template="documents/mails/receipt",
                 customer_id=customer.id,
                 sent_at=clock.now(),
-            )  # fmt: skip
+            )
         )
         factories.failed_job(session, name="documents.mail", args={"document_id": "rct_2"})
         factories.failed_job(session, name="payments.follow_up", args={"payment_id": "pay_2"})
