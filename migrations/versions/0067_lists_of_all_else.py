@@ -1,4 +1,4 @@
-"""The indexes by which staff narrow customers, refunds, documents and mails."""
+"""The indexes by which staff narrow customers, disputes, documents and mails."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,6 @@ _UNMAILED = sa.text("mailed_at IS NULL")
 _REVOKED = sa.text("revoked_at IS NOT NULL")
 _HELD = sa.text("missing_glyphs <> '' AND glyphs_accepted_at IS NULL")
 _DEACTIVATED = sa.text("deactivated_at IS NOT NULL")
-_FREED = sa.text("status IN ('canceled', 'failed', 'rejected', 'withdrawn')")
 
 
 def _some(name: str, table: str, columns: list[str], where: sa.TextClause) -> None:
@@ -19,8 +18,7 @@ def _some(name: str, table: str, columns: list[str], where: sa.TextClause) -> No
 
 def upgrade() -> None:
     _some("ix_customers_deactivated", "customers", ["created_at", "id"], _DEACTIVATED)
-    op.create_index("ix_refunds_status", "refunds", ["status", "asked_at", "id"])
-    op.drop_index("ix_refunds_freed", "refunds")
+    op.create_index("ix_disputes_created", "disputes", ["created_at", "id"])
     op.create_index("ix_documents_kind", "documents", ["kind", "issued_at", "id"])
     op.drop_index("ix_documents_unmailed", "documents")
     op.drop_index("ix_documents_revoked", "documents")
@@ -42,6 +40,5 @@ def downgrade() -> None:
     _some("ix_documents_unmailed", "documents", ["issued_at"], _UNMAILED)
     _some("ix_documents_revoked", "documents", ["revoked_at"], _REVOKED)
     op.drop_index("ix_documents_kind", "documents")
-    _some("ix_refunds_freed", "refunds", ["status", "asked_at", "id"], _FREED)
-    op.drop_index("ix_refunds_status", "refunds")
+    op.drop_index("ix_disputes_created", "disputes")
     op.drop_index("ix_customers_deactivated", "customers")

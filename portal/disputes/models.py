@@ -70,6 +70,7 @@ class Dispute(Reviewed, Base):
         Index("ix_disputes_customer", "customer_id", "created_at", "id"),
         # For staff, who look across customers.
         Index("ix_disputes_amount", "currency", "amount_minor", "created_at", "id"),
+        Index("ix_disputes_created", "created_at", "id"),
         Index("ix_disputes_open", "deadline", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_disputes_closed", "created_at", "id", sqlite_where=_CLOSED, postgresql_where=_CLOSED),
         Index("ix_disputes_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, String, and_, bindparam, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
+from portal.core.db import inline_literals
 from portal.core.errors import N_
 from portal.core.listing import Listing, Narrowing, TextForm, exactly, row_by_row
 from portal.core.permissions import Permission
@@ -19,7 +20,7 @@ from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 from portal.refunds.policy import RefundReason
-from portal.refunds.statuses import RefundStatus
+from portal.refunds.statuses import FREED, UNDECIDED, RefundStatus
 from portal.web.staff_lists import Choice, Column, StaffList
 
 _INVOICE_NUMBER: Final = re.compile(r"[A-Z]{1,4}-[A-Z0-9]{4}-[0-9]+")
@@ -27,6 +28,28 @@ _INVOICE_NUMBER: Final = re.compile(r"[A-Z]{1,4}-[A-Z0-9]{4}-[0-9]+")
 
 def _is(status: RefundStatus) -> ColumnElement[bool]:
     return Refund.status == status
+
+
+def _is_by_row(status: RefundStatus) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = row_by_row(Refund.status) == status
+    return found
+
+
+def _undecided() -> ColumnElement[bool]:
+    return inline_literals(Refund.status, UNDECIDED)
+
+
+def _freed(status: RefundStatus) -> ColumnElement[bool]:
+    return and_(inline_literals(Refund.status, FREED), _is(status))
+
+
+def _of(status: RefundStatus) -> Narrowing:
+    """Statuses that are rare have small indexes of their own; most have succeeded, and what is under way is among the newest."""
+    if status in UNDECIDED:
+        return Narrowing(within=_undecided, besides=partial(_is_by_row, status))
+    if status in FREED:
+        return Narrowing(within=partial(_freed, status))
+    return Narrowing(besides=partial(_is_by_row, status))
 
 
 def _because(reason: RefundReason) -> ColumnElement[bool]:
@@ -64,7 +87,7 @@ LISTING: Final[Listing[Refund]] = Listing(
     currency=Refund.currency,
     amount=Refund.amount_minor,
     choices={
-        "status": {str(status): Narrowing(within=partial(_is, status)) for status in RefundStatus},
+        "status": {str(status): _of(status) for status in RefundStatus},
         "reason": {str(reason): Narrowing(besides=partial(_because, reason)) for reason in RefundReason},
     },
     texts=(

