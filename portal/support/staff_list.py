@@ -8,11 +8,10 @@ from sqlalchemy import ColumnElement, bindparam, literal_column
 
 from portal.accounts import queries as accounts
 from portal.content.mail import SentMail
-from portal.core.db import inline_literals
 from portal.core.errors import N_
 from portal.core.listing import Listing, Narrowing, TextForm, row_by_row
 from portal.core.permissions import Permission
-from portal.jobs.models import JobRow, JobStatus
+from portal.jobs.models import FAILED, QUEUED, JobRow, JobStatus
 from portal.support.queries import document_of
 from portal.web.staff_lists import Choice, Column, StaffList
 
@@ -76,11 +75,11 @@ SENT_LIST: Final = StaffList(
 
 
 def _waits() -> ColumnElement[bool]:
-    return inline_literals(JobRow.status, (JobStatus.QUEUED,))
+    return literal_column(str(QUEUED))
 
 
 def _was_refused() -> ColumnElement[bool]:
-    return literal_column("last_error IS NOT NULL")
+    return literal_column(str(FAILED))
 
 
 def _sends_a_mail() -> ColumnElement[bool]:
@@ -89,7 +88,7 @@ def _sends_a_mail() -> ColumnElement[bool]:
 
 UNSENT: Final[Listing[JobRow]] = Listing(
     row_id=JobRow.id,
-    moment=JobRow.created_at,
+    moment=JobRow.run_at,  # in whose order the queue has its index
     choices={
         "state": {
             "waiting": Narrowing(within=_waits, besides=_sends_a_mail),
