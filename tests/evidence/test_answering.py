@@ -132,6 +132,16 @@ def test_two_people_send_it_and_the_dispute_is_won(answer: Answer) -> None:
     assert [audited(f"evidence.{what}") for what in ("staged", "proposed", "approved", "sent")] == [1, 1, 1, 1]
 
 
+def test_evidence_without_a_document_is_sent_without_one(answer: Answer) -> None:
+    assert answer.row.documents
+    answer.save(document="")
+    answer.propose()
+    answer.approve()
+    answer.send()
+    assert (answer.row.status, answer.submissions) == (EvidenceStatus.SENT, 1)
+    assert answer.at_stripe.evidence.receipt is None
+
+
 def test_who_proposed_it_cannot_send_it(answer: Answer) -> None:
     answer.propose()
     with pytest.raises(Forbidden):

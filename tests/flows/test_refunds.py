@@ -205,7 +205,7 @@ def test_two_parts_go_back_one_lowered_and_a_third_is_declined(shopper: Shopper,
 def test_two_people_agree_and_one_of_them_cannot_agree_twice(shopper: Shopper, seat: Seat) -> None:
     page = pay(shopper)
     ask_and_be_heard(page)
-    tom, mia = seat("support", "Tom Staff"), seat("approver", "Mia Vogel")
+    tom, mia, ida = seat("support", "Tom Staff"), seat("approver", "Mia Vogel"), seat("admin", "Ida Third")
     take_request(tom, "€119.00")
     expect(tom.get_by_text("This amount needs two people.")).to_be_visible()
     approve(tom)
@@ -216,11 +216,16 @@ def test_two_people_agree_and_one_of_them_cannot_agree_twice(shopper: Shopper, s
     expect(tom.get_by_text("You have approved this refund. A second person must approve it too.")).to_be_visible()
     expect(tom.get_by_role("button", name="Approve", exact=True)).to_have_count(0)
     assert given_back(shopper) == []
+    ida.get_by_role("navigation", name="Main").get_by_role("link", name=re.compile("^Refunds")).click()
+    expect(ida.get_by_role("row").filter(has_text="€119.00")).to_have_count(1)
 
     take_request(mia, "€119.00")
     expect(mia.get_by_text("Tom Staff has approved this refund. A second person must approve it too.")).to_be_visible()
     approve(mia)
     expect(mia.get_by_text("Approved. The money is being refunded.")).to_be_visible(timeout=PATIENCE_MS)
+    ida.reload()
+    expect(ida.get_by_role("heading", level=1)).to_be_visible()
+    expect(ida.get_by_role("row").filter(has_text="€119.00")).to_have_count(0)
     sees(page, "Sent to your bank")
     assert given_back(shopper) == [119_00]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,9 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 from sqlalchemy import func, select
-from werkzeug.serving import make_server
 
-from deploy.dev.processes import free_port
 from portal.accounts import access
 from portal.core import clock, config, db
 from portal.core.audit import AuditEvent
@@ -28,6 +25,7 @@ from tests.accounts.conftest import Mails
 from tests.browsing import Console
 from tests.front.axe import violations
 from tests.identity.authenticator import Authenticator
+from tests.served import served
 
 ORIGIN = "https://portal.test"
 WHERE = {"ip": "203.0.113.7", "user_agent": "Firefox Linux"}
@@ -205,23 +203,10 @@ def test_old_challenges_are_forgotten(user: User) -> None:
 
 
 @pytest.fixture
-def site(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def site(settings: config.Settings) -> Iterator[str]:
     """The portal at an address that has a name, as browsers want it for passkeys."""
-    from portal.app import create_app
-
-    port = free_port()
-    url = f"http://localhost:{port}"
-    monkeypatch.setenv("PORTAL_BASE_URL", url)
-    config.forget()
-    server = make_server("127.0.0.1", port, create_app(config.current()), threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(host="localhost") as url:
         yield url
-    finally:
-        server.shutdown()
-        thread.join(timeout=10)
-        server.server_close()
 
 
 @pytest.mark.database("sqlite")
