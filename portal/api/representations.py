@@ -36,7 +36,6 @@ from portal.refunds import messages as refund_messages
 from portal.refunds import service as refunds
 from portal.refunds import statuses as refund_statuses
 from portal.refunds.models import Refund
-from portal.refunds.statuses import RefundStatus
 from portal.web import pages
 
 Shown = TypeVar("Shown")
@@ -220,10 +219,11 @@ def failure(row: Payment) -> payment_schemas.Failure | None:
 
 def refunds_as_shown(session: Session, rows: Sequence[Refund]) -> list[refund_schemas.Refund]:
     notes = receipts.credit_note_ids(session, [row.id for row in rows])
-    return [_refund(session, row, notes.get(row.id)) for row in rows]
+    two = refunds.needs_two_among(session, rows)
+    return [_refund(row, notes.get(row.id), needs_two=row.id in two) for row in rows]
 
 
-def _refund(session: Session, row: Refund, credit_note_id: str | None) -> refund_schemas.Refund:
+def _refund(row: Refund, credit_note_id: str | None, *, needs_two: bool) -> refund_schemas.Refund:
     return refund_schemas.Refund.model_validate(
         {
             "id": row.id,
@@ -238,8 +238,7 @@ def _refund(session: Session, row: Refund, credit_note_id: str | None) -> refund
             "rejection": row.rejection or None,
             "failure_reason": row.failure_reason or None,
             "message": refund_messages.for_customer(row, pages.reader_language()) or None,
-            "needs_second_approval": row.status == RefundStatus.APPROVED_ONCE
-            or (row.status == RefundStatus.REQUESTED and refunds.needs_two(session, row)),
+            "needs_second_approval": needs_two,
             "resolution": row.resolution or None,
             "replaced_by": row.replaced_by,
             "asked_at": row.asked_at,

@@ -201,6 +201,17 @@ def refuse_where_impossible(session: Session, payment: Payment) -> None:
         raise NotRefundable(_WHY_NOT.get(reason, NotRefundable.message))
 
 
+def why_not_refundable(session: Session, payment: Payment) -> NotRefundable | Invalid | None:
+    """What a proposal of a refund of this payment would be refused with, whatever its amount; None where one can be proposed."""
+    try:
+        refuse_where_impossible(session, payment)
+        remaining = queries.sums(session, payment).remaining
+        check_amount(remaining, remaining)
+    except (NotRefundable, Invalid) as refusal:
+        return refusal
+    return None
+
+
 def _refuse_after_window(payment: Payment, reason: str) -> None:
     last_day = policy.last_day(reason, payment.succeeded_at or payment.created_at)
     if company_days.today() > last_day:

@@ -132,8 +132,7 @@ def approve_in(
     if row.status == RefundStatus.APPROVED_ONCE:
         _agree(session, row, reviewer, undo_seconds)
         return row.status
-    reason = why_two(session, row, reviewer)
-    if reason:
+    if reason := why_two(session, row, reviewer):
         _approve_first(session, row, reviewer, reason)
     else:
         decide(session, row, reviewer, undo_seconds)
@@ -174,14 +173,13 @@ def why_two(session: Session, row: Refund, reviewer: Reviewer | None) -> str:
     What was given back of the payment before counts, and what the approver, who proposed it and its customer have come to within a day:
     nobody splits an amount.
     """
-    if four_eyes.are_needed(queries.given_back_with(session, row)):
-        return sums.AMOUNT
-    people = {reviewer.id if reviewer else None, row.asked_by if row.origin == RefundOrigin.STAFF else None} - {None}
-    if any(policy.is_much_for_staff(sums.day_of_staff(session, row, str(person))) for person in people):
-        return sums.OF_STAFF
-    if policy.is_much_for_customer(sums.day_of_customer(session, row)):
-        return sums.OF_CUSTOMER
-    return ""
+    return sums.why_two(
+        row,
+        reviewer.id if reviewer else None,
+        queries.given_back_with(session, row),
+        of_staff=lambda person: sums.day_of_staff(session, row, person),
+        of_customer=lambda: sums.day_of_customer(session, row),
+    )
 
 
 def _approve_first(session: Session, row: Refund, reviewer: Reviewer, reason: str) -> None:
@@ -232,20 +230,26 @@ def undo(refund_id: str, reviewer: Reviewer) -> None:
     """
     only_deciders(reviewer)
     with db.transaction() as session:
-        row = locked(session, refund_id)
-        before = row.status
-        if before == RefundStatus.APPROVED_ONCE and row.first_approved_by == reviewer.id:
-            row.status, row.first_approved_by, row.first_approved_at = RefundStatus.REQUESTED, None, None
-        elif before == RefundStatus.APPROVED and row.decided_by == reviewer.id and _is_held(session, row):
-            row.status = RefundStatus.APPROVED_ONCE if row.first_approved_by else RefundStatus.REQUESTED
-            row.decided_by = row.decided_at = row.held_until = None
-        else:
-            raise TooLate
-        touch(row)
-        queries.drop_newest_step(session, row.id, before)  # the customer does not read of what was taken back
-        facts = {"before": before, "after": row.status}
-        audit.record(session, "refund.approval_undone", row.id, facts, customer_id=row.customer_id)
+        undo_in(session, refund_id, reviewer)
         crash.point("refund undone")
+
+
+def undo_in(session: Session, refund_id: str, reviewer: Reviewer) -> None:
+    """As `undo`, in the caller's transaction; where this raises, nothing is changed by it."""
+    row = locked(session, refund_id)
+    before = row.status
+    if before == RefundStatus.APPROVED_ONCE and row.first_approved_by == reviewer.id:
+        row.status, row.first_approved_by, row.first_approved_at = RefundStatus.REQUESTED, None, None
+    elif before == RefundStatus.APPROVED and row.decided_by == reviewer.id and _is_held(session, row):
+        row.status = RefundStatus.APPROVED_ONCE if row.first_approved_by else RefundStatus.REQUESTED
+        row.decided_by = row.decided_at = row.held_until = None
+    else:
+        raise TooLate
+    touch(row)
+    queries.drop_newest_step(session, row.id, before)  # the customer does not read of what was taken back
+    audit.record(
+        session, "refund.approval_undone", row.id, {"before": before, "after": row.status}, customer_id=row.customer_id
+    )
 
 
 def _is_held(session: Session, row: Refund) -> bool:

@@ -47,7 +47,7 @@ def _lines(reviewer: Reviewer, wanted: queue.Filter, shape: Shape) -> Iterator[s
     while written < EXPORT_LIMIT:
         with db.reading() as session:
             rows = queue.page(session, reviewer, wanted, EXPORT_BATCH, after)
-            facts = queue_facts.facts_of(session, rows)
+            facts = queue_facts.facts_of(session, rows, reviewer.id)
         for row in rows:
             one = facts[row.id]
             yield shape.line(

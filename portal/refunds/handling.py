@@ -6,6 +6,7 @@ Many are decided together or not at all: where one of them cannot be, nothing is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import select
@@ -21,7 +22,7 @@ from portal.core.synced_rows import touch
 from portal.identity.models import User
 from portal.refunds import jobs, queries, statuses, sums
 from portal.refunds.asking import AlreadyDecided, plain_text
-from portal.refunds.deciding import approve_in, only_deciders, reject_in, undecided
+from portal.refunds.deciding import TooLate, approve_in, only_deciders, reject_in, undecided, undo_in
 from portal.refunds.executing import locked
 from portal.refunds.models import Refund, RefundMessage
 from portal.refunds.settling import lock_payment
@@ -58,6 +59,23 @@ def approve_all(refund_ids: Sequence[str], reviewer: Reviewer, *, note: str, und
             raise NeedsTwo
 
     _together(refund_ids, reviewer, approve)
+
+
+def undo_all(refund_ids: Sequence[str], reviewer: Reviewer) -> int:
+    """Take back one's approvals of these, as many of them as are not sent yet; returns how many. A second call takes back none.
+
+    Unlike a decision it is not all or none: what can still be stopped is stopped. Raises Invalid as `approve_all` does, and Forbidden.
+    """
+    only_deciders(reviewer)
+    wanted = _chosen(refund_ids)
+    undone = 0
+    with db.transaction() as session:
+        _lock_payments(session, wanted)
+        for refund_id in wanted:
+            with suppress(TooLate, NotFound):
+                undo_in(session, refund_id, reviewer)
+                undone += 1
+    return undone
 
 
 def reject_all(refund_ids: Sequence[str], reviewer: Reviewer, *, rejection: str, note: str = "") -> None:
@@ -104,17 +122,10 @@ def _works_here(session: Session, user_id: str) -> bool:
 
 def _together(refund_ids: Sequence[str], reviewer: Reviewer, act: Callable[[Session, str], None]) -> None:
     only_deciders(reviewer)
-    wanted = sorted(set(refund_ids))
-    if not wanted:
-        raise Invalid(N_("Please select at least one request."), field="refund")
-    if len(wanted) > MOST_AT_ONCE:
-        raise Invalid(N_("At most %(most)s at once."), field="refund", most=MOST_AT_ONCE)
+    wanted = _chosen(refund_ids)
     refusals: dict[str, Invalid | Conflict | Forbidden | NotFound] = {}
     with db.transaction() as session:
-        # All of them first, in one order: taken row by row, two of these could wait for each other.
-        of_these = select(Refund.payment_id).where(Refund.id.in_(wanted)).distinct()
-        for payment_id in sorted(session.scalars(of_these)):
-            lock_payment(session, payment_id)
+        _lock_payments(session, wanted)
         rows = list(session.scalars(select(Refund).where(Refund.id.in_(wanted))))
         sums.lock(session, rows, reviewer.id, *(row.asked_by for row in rows if row.asked_by))
         for refund_id in wanted:
@@ -124,6 +135,22 @@ def _together(refund_ids: Sequence[str], reviewer: Reviewer, act: Callable[[Sess
                 refusals[refund_id] = error
         if refusals:
             raise NotTogether(refusals)
+
+
+def _chosen(refund_ids: Sequence[str]) -> list[str]:
+    wanted = sorted(set(refund_ids))
+    if not wanted:
+        raise Invalid(N_("Please select at least one request."), field="refund")
+    if len(wanted) > MOST_AT_ONCE:
+        raise Invalid(N_("At most %(most)s at once."), field="refund", most=MOST_AT_ONCE)
+    return wanted
+
+
+def _lock_payments(session: Session, refund_ids: Sequence[str]) -> None:
+    """All of them first, in one order: taken row by row, two of these could wait for each other."""
+    of_these = select(Refund.payment_id).where(Refund.id.in_(refund_ids)).distinct()
+    for payment_id in sorted(session.scalars(of_these)):
+        lock_payment(session, payment_id)
 
 
 # The customer is asked

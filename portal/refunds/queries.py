@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -171,6 +172,16 @@ def seconds_held(session: Session, refund: Refund) -> int:
     if refund.status != RefundStatus.APPROVED or refund.held_until is None:
         return 0
     return max(0, math.ceil((refund.held_until - database_now(session)).total_seconds()))
+
+
+def approved_by(session: Session, refund_ids: Sequence[str], user_id: str) -> list[Refund]:
+    """Those of these that this person's approval has decided and that stand, by id."""
+    mine = (
+        Refund.id.in_(refund_ids),
+        Refund.decided_by == user_id,
+        Refund.status.not_in({*UNDECIDED, RefundStatus.REJECTED}),
+    )
+    return list(session.scalars(select(Refund).where(*mine).order_by(Refund.id)))
 
 
 def number_failed(session: Session, most: int) -> int:

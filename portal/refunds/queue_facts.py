@@ -12,12 +12,11 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal.core import clock, four_eyes
-from portal.core.money import Money
+from portal.core import clock
 from portal.disputes import queries as disputes
-from portal.refunds import queries
+from portal.refunds import sums
 from portal.refunds.models import Refund
-from portal.refunds.statuses import FREED, UNDECIDED, RefundStatus
+from portal.refunds.statuses import RefundStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +33,16 @@ class Facts:
     rejected_before: int
 
 
-def facts_of(session: Session, refunds: Sequence[Refund]) -> dict[str, Facts]:
-    """By the refunds' ids; their payments are loaded."""
+def facts_of(session: Session, refunds: Sequence[Refund], reader_id: str) -> dict[str, Facts]:
+    """By the refunds' ids; their payments are loaded, and none is decided. Whether one needs two is told as a decision of the reader's
+    would find it: by the amount, and by what they, who proposed it and its customer have come to within a day.
+    """
     if not refunds:
         return {}
     payments = [row.payment_id for row in refunds]
     disputed = disputes.blocked_among(session, payments)
     warned = {warning.payment_id for warning in disputes.warnings_of(session, payments)}
-    given_back = _given_back(session, payments)
+    two = sums.needs_two_among(session, refunds, reader_id)
     before = _before(session, [row.customer_id for row in refunds])
     now = clock.now()
     return {
@@ -50,22 +51,12 @@ def facts_of(session: Session, refunds: Sequence[Refund]) -> dict[str, Facts]:
             age=now - row.asked_at,
             is_disputed=row.payment_id in disputed,
             is_warned=row.payment_id in warned,
-            needs_two=row.status == RefundStatus.APPROVED_ONCE
-            or four_eyes.are_needed(row.amount + Money(given_back.get(row.payment_id, 0), row.currency)),
+            needs_two=row.id in two,
             refunded_before=before.get((row.customer_id, RefundStatus.SUCCEEDED), 0),
             rejected_before=before.get((row.customer_id, RefundStatus.REJECTED), 0),
         )
         for row in refunds
     }
-
-
-def _given_back(session: Session, payment_ids: Sequence[str]) -> dict[str, int]:
-    """What goes back of each payment already, beside what nobody has decided."""
-    total = func.sum(Refund.amount_minor)
-    query = select(Refund.payment_id, total).where(
-        Refund.payment_id.in_(payment_ids), queries.counts(FREED | UNDECIDED)
-    )
-    return {payment_id: int(minor) for payment_id, minor in session.execute(query.group_by(Refund.payment_id))}
 
 
 def _before(session: Session, customer_ids: Sequence[str]) -> dict[tuple[str, str], int]:

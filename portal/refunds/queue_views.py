@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, flash, request
@@ -54,7 +55,7 @@ def shown(last: dict[str, Any], *, refused: PortalError | None = None) -> Respon
         counts = queue.counts(session, _reviewer())
         context: dict[str, Any] = {
             "counts": counts.places,
-            "facts": queue_facts.facts_of(session, waiting),
+            "facts": queue_facts.facts_of(session, waiting, current_user.id),
             "unknown": queries.unknown(session, MOST_IN_QUEUE) if counts.unknown else [],
             "failed": queries.failed(session, request.args.get("failed")) if counts.failed else NONE_FAILED,
             "views": saved.views_of(session, current_user.id, VIEWED.name),
@@ -77,9 +78,56 @@ def shown(last: dict[str, Any], *, refused: PortalError | None = None) -> Respon
         explain=lambda refund: messages.for_staff(refund, reader_language()),
         names=names,
         is_claimed=service.is_claimed,
+        batch=_batch(request.args.getlist("batch")) if "batch" in request.args else None,
         **context,
         **last,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What its reader has approved together, as far as it stands, and for how many seconds all of it can be undone."""
+
+    ids: list[str]
+    seconds: int
+
+
+def _batch(refund_ids: list[str]) -> Batch:
+    with db.reading() as session:
+        approved = queries.approved_by(session, refund_ids[: service.MOST_AT_ONCE], current_user.id)
+        left = [queries.seconds_held(session, one) for one in approved]
+    return Batch([one.id for one in approved], min(left, default=0))
+
+
+@bp.get("/refunds/decisions")
+@staff_only(Permission.DECIDE_REFUNDS)
+def decided_all() -> Response:
+    """What has become of what the reader has approved together."""
+    batch = _batch(request.args.getlist("batch"))
+    return page("support/refunds/decided.html", partial="support/refunds/_last_batch.html", last=None, batch=batch)
+
+
+@bp.post("/refunds/decisions/undo")
+@limiter.limit("60/minute")
+@staff_only(Permission.DECIDE_REFUNDS)
+def undo_all() -> AnyResponse:
+    """Take all of one's approvals of these back, as far as they are not sent."""
+    chosen = request.form.getlist("refund")
+    try:
+        undone = service.undo_all(chosen, _reviewer())
+    except Invalid as error:
+        flash(language.error_text(error, reader_language()), "error")
+        return see_other("support_refunds.queue")
+    if undone:
+        said = ngettext("Approval of %(num)d refund undone.", "Approval of %(num)d refunds undone.", undone)
+        flash(said, "success")
+    if undone < len(set(chosen)):
+        late = len(set(chosen)) - undone
+        flash(
+            ngettext("%(num)d approval can no longer be undone.", "%(num)d approvals can no longer be undone.", late),
+            "error",
+        )
+    return see_other("support_refunds.queue")
 
 
 @bp.post("/refunds/decisions")
@@ -105,7 +153,8 @@ def decide_all() -> Response | AnyResponse:
     except (Invalid, Conflict, Forbidden) as error:
         return shown({"last": None}, refused=error)
     flash(said, "success")
-    return see_other("support_refunds.queue", **queue.parse(request.args).arguments)
+    held = sorted(set(chosen)) if form["act"] == "approve" and config.current().refund_undo_seconds else None
+    return see_other("support_refunds.queue", **queue.parse(request.args).arguments, batch=held)
 
 
 @bp.get("/refunds.csv")

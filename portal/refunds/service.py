@@ -39,6 +39,7 @@ from portal.refunds.asking import (
     ask,
     drafted,
     propose,
+    why_not_refundable,
     windows,
     withdraw,
 )
@@ -77,12 +78,14 @@ from portal.refunds.handling import (
     assign_all,
     deciders,
     reject_all,
+    undo_all,
 )
 from portal.refunds.models import Refund, RefundOrigin, RefundStep
 from portal.refunds.policy import RefundReason
 from portal.refunds.resolving import NotFailed, close, pay_outside, replace
 from portal.refunds.settling import lock_payment
 from portal.refunds.statuses import RefundStatus
+from portal.refunds.sums import needs_two_among
 from portal.stripe_sync import link
 
 __all__ = [
@@ -117,6 +120,7 @@ __all__ = [
     "lift_review",
     "may_approve",
     "needs_two",
+    "needs_two_among",
     "pay_outside",
     "propose",
     "refresh",
@@ -131,6 +135,8 @@ __all__ = [
     "sync_refund",
     "sync_refunds_of",
     "undo",
+    "undo_all",
+    "why_not_refundable",
     "why_two",
     "windows",
     "withdraw",

@@ -56,8 +56,13 @@ def of_payment(payment_id: str) -> Response:
     with db.reading() as session:
         payment = payments.by_id(session, payment_id)
         found = queries.of_payment(session, payment_id)
+        refusal = service.why_not_refundable(session, payment)
     audit.record_access(payment_id, payment.customer_id, "payment")
-    return page("support/refunds/_of_payment.html", refunds=found)
+    if not current_user.may(Permission.PROPOSE_REFUNDS):
+        obstacle = gettext("Your role does not include proposing refunds.")
+    else:
+        obstacle = language.error_text(refusal, reader_language()) if refusal else ""
+    return page("support/refunds/_of_payment.html", refunds=found, payment=payment, obstacle=obstacle)
 
 
 @bp.get("/refunds/<refund_id>")
@@ -149,7 +154,9 @@ def decided(refund_id: str) -> Response:
         refund = queries.by_id(session, refund_id)
         left = queries.seconds_held(session, refund)
     audit.record_access(refund_id, refund.customer_id, "refund")
-    return page("support/refunds/decided.html", partial="support/refunds/_last.html", last=refund, seconds=left)
+    return page(
+        "support/refunds/decided.html", partial="support/refunds/_last.html", last=refund, seconds=left, batch=None
+    )
 
 
 @bp.get("/refunds/<refund_id>/next")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -189,6 +191,56 @@ def test_many_are_decided_on_the_page_and_what_stands_in_the_way_is_told_row_by_
     assert "Nothing was changed" in page and page.count("Please add a note") == 1 and page.count(" checked") == 2
     assert "2 refunds approved" in decide(act="approve", note="As promised")
     assert statuses(counter, wishes) == {RefundStatus.APPROVED}
+
+
+@pytest.mark.settings(
+    PORTAL_REFUND_FOUR_EYES="eur:500", PORTAL_REFUND_DAY_OF_STAFF="eur:40", PORTAL_REFUND_DAY_OF_CUSTOMER="eur:70"
+)
+def test_the_queue_tells_who_needs_two_as_the_decision_finds_it(counter: Counter) -> None:
+    service.approve(counter.ask(25_00), counter.support)
+    small, large = counter.ask(10_00), counter.ask(20_00)
+    proposed = counter.propose(counter.support, 16_00)
+
+    def found(reviewer: Reviewer | None) -> set[str]:
+        with db.reading() as session:
+            rows = [
+                row for row in (queries.by_id(session, one) for one in (small, large, proposed)) if not row.decided_at
+            ]
+            by_one = {row.id for row in rows if service.why_two(session, row, reviewer)}
+            assert service.needs_two_among(session, rows, reviewer.id if reviewer else None) == by_one
+            return by_one
+
+    assert found(counter.support) == {large, proposed}  # 25 + 20, and 25 + 16, of one who has given back 25 alone
+    assert found(counter.approver) == found(None) == {proposed}
+    service.approve(small, counter.approver)
+    service.approve(counter.ask(16_00), counter.admin)
+    assert found(counter.approver) == {large, proposed}  # 25 + 10 + 16 + 20 of one customer
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.settings(PORTAL_REFUND_UNDO_SECONDS="10")
+def test_what_was_approved_together_is_undone_by_one_press(tom: FlaskClient, counter: Counter) -> None:
+    wishes = [counter.ask(10_00) for _ in range(2)]
+    sent = {"refund": wishes, "csrf_token": factories.csrf_token(tom), "act": "approve"}
+    answer = tom.post("/support/refunds/decisions", data=sent)
+    page = see(tom, answer.location)
+    assert "Nothing is sent yet" in page and "2 refunds" in page and "Undo all" in page
+    assert statuses(counter, wishes) == {RefundStatus.APPROVED}
+    assert "Nothing is sent yet" in see(tom, "/support/refunds/decisions?" + urlsplit(answer.location).query)
+    undone = tom.post("/support/refunds/decisions/undo", data=sent, follow_redirects=True).get_data(as_text=True)
+    assert "Approval of 2 refunds undone." in undone
+    assert statuses(counter, wishes) == {RefundStatus.REQUESTED}
+    late = tom.post("/support/refunds/decisions/undo", data=sent, follow_redirects=True).get_data(as_text=True)
+    assert "2 approvals can no longer be undone." in late
+    assert "Undo all" not in see(tom, answer.location)  # nothing of it stands
+
+
+def test_of_what_was_approved_together_only_the_reviewers_own_is_undone(counter: Counter) -> None:
+    wishes = [counter.ask(10_00) for _ in range(3)]
+    service.approve_all(wishes[:2], counter.support, note="", undo_seconds=10)
+    service.approve(wishes[2], counter.approver, undo_seconds=10)
+    assert service.undo_all(wishes, counter.support) == 2
+    assert [counter.refund(one).status for one in wishes] == ["requested", "requested", "approved"]
 
 
 @pytest.mark.database("sqlite")
