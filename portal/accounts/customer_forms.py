@@ -19,11 +19,11 @@ class DetailsForm(ResumableForm):
     email = EmailField(
         _("E-mail address for documents"),
         [InputRequired(_("Please enter the e-mail address."))],
-        description=_("Receipts, credit notes and reminders go there."),
+        description=_("Invoices, payment confirmations, credit notes and reminders go there."),
     )
     document_emails = TextAreaField(
         _("Copies of documents"),
-        description=_("Further addresses that get each receipt and credit note, one per line."),
+        description=_("Further addresses that get each document, one per line."),
     )
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
     country = SelectField(_("Country"), choices=countries)

@@ -73,7 +73,9 @@ class ShortcutsForm(ResumableForm):
 
 
 class BillingForm(ResumableForm):
-    name = StringField(_("Name or company"), [InputRequired(_("Please enter the name for your receipts."))])
+    name = StringField(
+        _("Name or company"), [InputRequired(_("Please enter the name for your invoices and other documents."))]
+    )
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
     country = SelectField(_("Country"), choices=countries)
     tax_id = StringField(_("VAT ID"), description=_("Your VAT ID, if you have one."))
@@ -93,7 +95,7 @@ class NotificationsForm(ResumableForm):
 
 # The least first: who invites in a hurry gives away no more than a look.
 _ROLES = (
-    SelectChoice(CustomerRole.VIEWER, _("Viewer: sees invoices, payments, cards and receipts")),
+    SelectChoice(CustomerRole.VIEWER, _("Viewer: sees invoices, payments, cards and documents")),
     SelectChoice(CustomerRole.PAYER, _("Payer: also pays, and adds and removes cards")),
     SelectChoice(CustomerRole.OWNER, _("Owner: also changes the billing details and decides who can sign in")),
 )

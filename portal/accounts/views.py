@@ -222,6 +222,7 @@ def _account_page(
         password_form=password_form or ChangePasswordForm(formdata=None, prefix="password-"),
         viewings=viewing.of_customer(current_user.customer_id) if current_user.customer_id else [],
         passkeys_available=passkeys.are_available(),
+        portal_address=config.current().base_url,
         signs_in_here=policy.signs_in_here(current_user.role, current_user.email),
         devices=sessions.devices(current_user.id, current_user.token),
         apps=app_grants.apps(current_user.id),

@@ -13,5 +13,5 @@ SCOPES: Final[dict[str, str]] = {
     "payments:read": N_("See every customer’s payments"),
     "payments:cancel": N_("Cancel payments that their customers have not finished"),
     "refunds:read": N_("See every customer’s refunds"),
-    "receipts:read": N_("See and download every customer’s receipts and credit notes"),
+    "receipts:read": N_("See and download every customer’s documents"),
 }

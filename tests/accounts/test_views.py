@@ -480,7 +480,7 @@ def test_an_owner_chooses_which_mails_come_and_what_is_needed_comes_anyway(clien
     sign_in(client, user)
     shown = text(client.get("/account/notifications"))
     assert shown.count("checked") == 2
-    assert "Receipts and credit notes" in shown
+    assert "Invoices, payment confirmations and credit notes" in shown
     assert post(client, "/account/notifications", card_expiry="y").status_code == 303
     kept = of_customer(user)
     assert [kept.wants(mail) for mail in OptionalMail] == [True, False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from werkzeug.test import TestResponse
 from portal.accounts.models import Customer
 from portal.core import audit, clock, company_days, db
 from portal.invoices.models import Invoice, OutsidePayment
+from portal.payments.models import Payment
 from portal.support import queries
 from portal.support.models import CustomerNote
 from tests import factories
@@ -179,10 +181,10 @@ def test_a_payments_page_tells_its_postings_receipt_refunds_and_troubles(desk: D
     for address in (
         f"refunds/{desk.refund_id}",
         f"disputes/{dispute_id}",
-        f"payments/{desk.payment.id}/refund",
         f"customers/{desk.customer.id}",
     ):
         assert f'href="/support/{address}"' in html, address
+    assert f"payments/{desk.payment.id}/refund" not in html  # it is disputed
     assert f"payments/{waiting}/refund" not in text(client, f"/support/payments/{waiting}")
 
 
@@ -286,6 +288,42 @@ def test_support_reads_and_issues_and_decides_nothing(desk: Desk, browse: As) ->
         assert post(client, address).status_code == 404
     assert client.get("/support/invoices/import").status_code == 404
     assert invoice_of(desk).status == "open"
+
+
+def test_what_cannot_be_done_is_not_offered_but_said_why(desk: Desk, browse: As) -> None:
+    """On the pages of an invoice and of a payment: by the role, by the status, and by what stands in the way."""
+    support, approver, finance = browse("support"), browse("approver"), browse("finance")
+
+    def invoice(client: FlaskClient, invoice_id: str) -> str:
+        return unescape(text(client, f"/support/invoices/{invoice_id}"))
+
+    def payment(client: FlaskClient) -> str:
+        return unescape(text(client, f"/support/payments/{desk.payment.id}"))
+
+    assert "Only approvers and admins void an invoice" in invoice(support, desk.open_id)
+    assert "Void invoice" in invoice(approver, desk.open_id)
+    assert "can no longer be voided" in invoice(approver, desk.paid_id)
+    with db.transaction() as session:
+        factories.payment(
+            session,
+            session.get_one(Customer, desk.customer.id),
+            session.get_one(Invoice, desk.open_id),
+            status="processing",
+        )
+    page = invoice(approver, desk.open_id)
+    assert "is processing a payment of this invoice" in page and "Void invoice" not in page
+    assert "Propose a refund" in payment(support)
+    page = payment(finance)
+    assert "does not include proposing refunds" in page and "Propose a refund" not in page
+    with db.transaction() as session:
+        paid = session.get_one(Payment, desk.payment.id)
+        rest = paid.amount_minor - 20_00
+        factories.refund(session, paid, amount_minor=rest, asked_minor=rest)
+    page = payment(support)
+    assert "Nothing of this payment is left to refund." in page and "Propose a refund" not in page
+    with db.transaction() as session:
+        factories.dispute(session, session.get_one(Payment, desk.payment.id))
+    assert "disputed" in payment(support) and "Propose a refund" not in payment(support)
 
 
 @pytest.mark.parametrize("role", ["approver", "admin"])
