@@ -75,7 +75,7 @@ def test_the_queue_tells_of_disputes_and_warnings_of_a_refunds_own_payment(datab
 
         disputed, warned, neither = ask(disputed=True), ask(warned=True), ask()
     with db.reading() as session:
-        facts = queue_facts.facts_of(session, queue.page(session, TOM, queue.Filter(), 9, None))
+        facts = queue_facts.facts_of(session, queue.page(session, TOM, queue.Filter(), 9, None), TOM.id)
     assert {refund: (one.is_disputed, one.is_warned) for refund, one in facts.items()} == {
         disputed: (True, False),
         warned: (False, True),
