@@ -103,7 +103,7 @@ def test_what_one_has_approved_needs_two_and_what_nobody_has_does_not(settings: 
         ]
     with db.reading() as session:
         rows = [session.get_one(Refund, one, options=[joinedload(Refund.payment)]) for one in wanted]
-        facts = queue_facts.facts_of(session, rows)
+        facts = queue_facts.facts_of(session, rows, TOM.id)
     assert [facts[one].needs_two for one in wanted] == [True, False]
 
 
