@@ -54,11 +54,11 @@ A limit holds what has been reached, with room for an uneven run. An aim is what
 
 ## What is held elsewhere
 
-- **With more rows**: `BENCH_PAYMENTS=2000000 python -m bench size` fills a database in some minutes. With two million payments, forty thousand
-  customers and 100,000 payments of one of them, on 2026-11-30 beside much other work, each of the statements above took 0.1 to 4 ms; the
-  search that finds nothing in the 100,000 took 34 ms. Ten million were not filled: that takes the machine for hours.
-- **What travels**: the overview is at most 60 kB and 8 requests for a browser that was never here and 10 kB for one that was, and five pages have
-  at least 95 points of Lighthouse: tests in `tests/flows` hold both.
+- **With more rows**: `BENCH_PAYMENTS=2000000 python -m bench size` fills a database in some minutes. With two million payments, forty
+  thousand customers and 100,000 payments of one of them, on 2026-11-30 beside much other work, each of the statements above took 0.1 to 4
+  ms; the search that finds nothing in the 100,000 took 34 ms. Ten million were not filled: that takes the machine for hours.
+- **What travels**: the overview is at most 60 kB and 8 requests for a browser that was never here and 10 kB for one that was, and five
+  pages have at least 95 points of Lighthouse: tests in `tests/flows` hold both.
 - **How many questions a page asks**: `tests/front/test_queries_of_pages.py`.
 - **A reconciliation of many payments**: `python -m bench.reconcile` tells its memory and what each payment costs.
 - **The figures of a month** add up the month alone: [decision 25](decisions/0025-kept-balances.md).
