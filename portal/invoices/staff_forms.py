@@ -47,7 +47,7 @@ MOST_TYPED: Final = 10**12
 WAYS: Final = {
     OutsideWay.BANK_TRANSFER: N_("Bank transfer"),
     OutsideWay.CASH: N_("Cash"),
-    OutsideWay.CHEQUE: N_("Cheque"),
+    OutsideWay.CHEQUE: N_("Check"),
     OutsideWay.OTHER: N_("Other"),
 }
 # Stripe's currencies that most companies bill in come first.
