@@ -66,7 +66,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     "refunds whose job has died": (
         "ix_refunds_followed", lambda session: refunds.left_behind(session, 5),
     ),
-    "payments that lost their job": ("ix_payments_status", lambda session: payments.left_behind(session, 5)),
+    "payments that lost their job": ("ix_payments_", lambda session: payments.left_behind(session, 5)),
     "confirmations that lost their job": (
         "uq_payment_confirmations_unanswered", lambda session: payments.unanswered_left_behind(session, 5),
     ),
