@@ -59,14 +59,14 @@ LIST: Final = StaffList(
     columns=(
         Column("customer", N_("Customer"), lambda dispute, _: dispute.customer.name, place="title"),
         Column("reason", N_("Reason"), lambda dispute, _: dispute.reason, "dispute_reason", place="detail"),
-        Column("opened", N_("Opened"), lambda dispute, _: dispute.created_at, "moment"),
+        Column("opened", N_("Opened"), lambda dispute, _: dispute.created_at, "day"),
         Column(
             "deadline",
             N_("Evidence due"),
             lambda dispute, _: dispute.deadline if dispute.is_open and dispute.deadline != NO_DEADLINE else None,
             "moment",
         ),
-        Column("closed", N_("Closed"), lambda dispute, _: dispute.closed_at, "moment"),
+        Column("closed", N_("Closed"), lambda dispute, _: dispute.closed_at, "day"),
         Column("status", N_("Status"), lambda dispute, _: dispute.status, "dispute", place="state"),
         Column("amount", N_("Amount"), lambda dispute, _: dispute.amount, "money", place="number"),
         Column("id", N_("ID"), lambda dispute, _: dispute.id, "id"),
