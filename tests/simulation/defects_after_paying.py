@@ -111,7 +111,7 @@ REFUNDS: Final = (
         "one person gives back any sum in pieces",
         "P5",
         "portal/refunds/sums.py",
-        "_day",
+        "_within_a_day",
         "Refund.decided_at > clock.now() - policy.DAY",
         "Refund.decided_at < clock.now() - policy.DAY",
         f"{DECIDING}test_what_one_person_approves_within_a_day_needs_a_second_from_a_sum_on",
