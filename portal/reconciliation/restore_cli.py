@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy.exc import OperationalError
 
 from portal.core import audit, clock, config, db, marks, recovery, upkeep
 from portal.core.backups import NotSQLite, copy_to
@@ -46,8 +47,11 @@ def backup(file: Path, *, as_json: bool) -> None:
         raise click.ClickException(f"{file} is there already, and a backup is never written over") from error
     except (NotSQLite, OSError) as error:
         raise click.ClickException(str(error)) from error
-    with _told_plainly():
-        upkeep.record(UpkeepKind.BACKUP, begun, f"flask backup, up to audit event {copy.last_event}")
+    try:
+        with _told_plainly():
+            upkeep.record(UpkeepKind.BACKUP, begun, f"flask backup, up to audit event {copy.last_event}")
+    except OperationalError:  # the copy is whole all the same
+        click.echo(f"The database was busy: write it down by flask record backup --at {begun.isoformat()}", err=True)
     show_one(
         {"file": str(file), "bytes": copy.size, "last_event": copy.last_event},
         f"{file}: {copy.size:,} bytes, up to audit event {copy.last_event}. It was read again and is whole.",

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import Result
@@ -13,6 +14,7 @@ from flask import Flask
 
 from portal.core import audit, db
 from tests.recovery.conftest import Company
+from tests.waiting import eventually
 
 
 def flask(app: Flask, *arguments: str) -> Result:
@@ -24,11 +26,13 @@ def test_a_backup_is_whole_while_others_write_and_nobody_else_can_read_it(tmp_pa
     copy = tmp_path / "portal.backup"
     with db.transaction() as session:
         audit.record(session, "payment.started", "pay_1")
-    with sqlite3.connect(str(db.engine().url.database), isolation_level=None) as other:
+    with sqlite3.connect(str(db.engine().url.database), isolation_level=None, check_same_thread=False) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("UPDATE audit_head SET number = 99")  # not committed yet: not in the copy
+        ended = Thread(target=_roll_back_once_copied, args=(other, copy))
+        ended.start()
         done = flask(app, "backup", str(copy))
-        other.execute("ROLLBACK")
+        ended.join()
     other.close()
     assert done.exit_code == 0, done.output
     assert "up to audit event 1." in done.output
@@ -37,6 +41,22 @@ def test_a_backup_is_whole_while_others_write_and_nobody_else_can_read_it(tmp_pa
         assert connection.execute("SELECT count(*) FROM audit_events").fetchone() == (1,)
     again = flask(app, "backup", str(copy))
     assert (again.exit_code, "never written over" in again.output) == (1, True)
+
+
+def _roll_back_once_copied(writer: sqlite3.Connection, copy: Path) -> None:
+    """That there was a backup is written down when the copy is there, for which the others must have ended."""
+
+    def is_copied() -> bool:
+        if not copy.exists():
+            return False
+        with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as connection:
+            try:
+                return connection.execute("SELECT count(*) FROM audit_events").fetchone() == (1,)
+            except sqlite3.Error:
+                return False
+
+    eventually(is_copied, within=60)
+    writer.execute("ROLLBACK")
 
 
 @pytest.mark.database("postgresql")
