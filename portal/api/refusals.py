@@ -19,6 +19,8 @@ NOT_OF_THE_API: Final = frozenset(
         "sign_in_required",
         "link_expired",
         "not_yet",
+        "payment_record_decided",
+        "look_at_each",
         "made_already",
         "email_taken",
         "last_owner",

@@ -36,7 +36,7 @@ def backup(at: str, note: str, *, as_json: bool) -> None:
 
     \b
     Example:
-      pg_dump … && flask record backup --note "s3://backups, nightly"
+      flask record backup --note "s3://backups, nightly"
     """
     _record(UpkeepKind.BACKUP, at, note, as_json=as_json)
 

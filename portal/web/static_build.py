@@ -81,8 +81,13 @@ def _one_sheet() -> str:
 
 
 def _shortened(css: str) -> str:
-    """A sheet without comments, save licences, and without indentation."""
-    return re.sub(r"\s*\n\s*", "\n", re.sub(r"/\*(?!!).*?\*/", "", css, flags=re.DOTALL)).strip() + "\n"
+    """Without comments, but for licences, and without space that means nothing; texts in quotes stay as they are."""
+    bare = re.sub(r"/\*(?!!).*?\*/", "", css, flags=re.DOTALL)
+    parts = re.split(r"""("[^"\n]*"|'[^'\n]*'|/\*.*?\*/)""", bare, flags=re.DOTALL)
+    for at in range(0, len(parts), 2):
+        spaced = re.sub(r"\s*\n\s*", "\n", parts[at])
+        parts[at] = re.sub(r":[ \n]+", ":", re.sub(r"\s*([{};,])\s*", r"\1", spaced))
+    return "".join(parts).replace(";}", "}").strip() + "\n"
 
 
 if __name__ == "__main__":

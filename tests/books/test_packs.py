@@ -198,7 +198,7 @@ def test_a_pack_is_asked_for_watched_and_taken_home(user: str, november: None, b
     outbox.run_due()
     text = text_of(browser, f"{PACKS}/{pack.id}")
     assert "Ready" in text
-    assert "hx-trigger" not in browser.get(f"{PACKS}/{pack.id}").get_data(as_text=True)
+    assert 'hx-trigger="load' not in browser.get(f"{PACKS}/{pack.id}").get_data(as_text=True)
     answer = browser.get(f"{PACKS}/{pack.id}/file")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="books-2026-10.zip"'
     assert answer.content_length == len(answer.get_data())

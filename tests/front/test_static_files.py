@@ -40,7 +40,7 @@ def test_a_folder_is_built_once_and_changes_with_each_file(files: Path) -> None:
 def test_the_one_sheet_is_all_of_them_and_each_file_lies_compressed_beside_itself(files: Path) -> None:
     folder = static_build.build()
     whole = (folder / "css" / "portal.css").read_text()
-    for mark in ("@layer pico{/*! Pico CSS", "--space-1: 0.25rem", ".visually-hidden {", ".records", "@media print{"):
+    for mark in ("@layer pico{/*! Pico CSS", "--space-1:0.25rem", ".visually-hidden{", ".records", "@media print{"):
         assert mark in whole
     assert "MIT" in whole
     for address in re.findall(r'url\("(\.\.[^"]+)"\)', whole):
