@@ -39,6 +39,7 @@ POINTS: Final[dict[str, str]] = {
     "payment changed": "Open. The payment has its new status, step and audit event. Customers’ systems were not told.",
     "cancel asked": "That a payment is to be canceled is in the audit trail. Stripe was not asked.",
     "way cleared": "No payment stands in the way of closing an invoice. It is still open.",
+    "outside payment recorded": "Open. What staff recorded of a payment elsewhere is written and booked, with its audit event.",
     # payment methods
     "setup recorded": "Open. The row of a payment method’s setup is written, with its audit event and its job.",
     "payment method fetched": "What Stripe says of a card was fetched. Nothing of it is kept.",

@@ -24,6 +24,7 @@ from portal.invoices.waiting import waiting_for_second_person
 from portal.payments import service as _payments  # noqa: F401  # its guard speaks against an invoice that is being paid
 from portal.web.waiting import Staff
 from tests import factories
+from tests.crashing import dies
 from tests.factories import record_outside
 from tests.invoices.conftest import Issue, days_ago, line
 from tests.invoices.test_service import events_of, pay, stored, void
@@ -73,6 +74,19 @@ def test_money_that_came_another_way_pays_the_invoice_and_is_booked_once(issue: 
     )
     assert postings_of(made) == [("outside", "bank", "receivables", 119_00)]
     assert events_of(made) == ["invoice.issued", "invoice.paid_outside"]
+
+
+def test_who_dies_while_recording_has_recorded_nothing_and_the_next_try_records_once(issue: Issue) -> None:
+    made, by = issue(), factories.reviewer()
+
+    def record() -> None:
+        record_outside(made.id, by, client_key="one-form-of-tom")
+
+    dies("outside payment recorded", record)
+    assert (stored(made).status, postings_of(made)) == ("open", [])
+    record()
+    record()
+    assert postings_of(made) == [("outside", "bank", "receivables", 119_00)]
 
 
 def test_parts_add_up_and_the_rest_stays_due(issue: Issue, customer: Customer) -> None:
