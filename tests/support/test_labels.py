@@ -9,6 +9,7 @@ from pathlib import Path
 
 import portal
 from portal.core.synced_rows import Mirror, Reviewed, Synced
+from portal.core.upkeep import UpkeepKind
 from portal.disputes.statuses import DisputeStatus
 from portal.documents import models as documents
 from portal.mandates import statuses as collections
@@ -34,6 +35,7 @@ FILLINGS = {
     "note.kind": documents.OF_REFUNDS,
     "kind.noun": tuple(sorted(row.noun for row in _below(Mirror))),
     "row.noun": tuple(sorted(row.noun for row in _below(Reviewed))),
+    "kind": tuple(UpkeepKind),
     "resolution": tuple(refund_models.Resolution),
     "status": tuple(status for status in CollectionStatus if status not in collections.ACTIVE),
 }
