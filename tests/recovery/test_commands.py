@@ -51,7 +51,7 @@ def _roll_back_once_copied(writer: sqlite3.Connection, copy: Path) -> None:
             return False
         with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as connection:
             try:
-                return connection.execute("SELECT count(*) FROM audit_events").fetchone() == (1,)
+                return bool(connection.execute("SELECT count(*) FROM audit_events").fetchone() == (1,))
             except sqlite3.Error:
                 return False
 
