@@ -80,7 +80,7 @@ def measure(*, quick: bool) -> list[Line]:
 
 
 def _of_lists(connection: Connection) -> list[Line]:
-    found = {name: _milliseconds(connection, asked(question)) for name, question in LISTS.items()}
+    found = {name: milliseconds(connection, asked(question)) for name, question in LISTS.items()}
     return [
         Line(f"at size: {name}", cost, "ms", cost / MOST_MILLISECONDS, "20 ms", 1.0) for name, cost in found.items()
     ]
@@ -88,8 +88,8 @@ def _of_lists(connection: Connection) -> list[Line]:
 
 def _of_search(connection: Connection) -> Line:
     nothing = payments.Filter(text="no such words")
-    searched = _milliseconds(connection, asked(lambda session: payments.history(session, BIG, nothing)))
-    counted = _milliseconds(connection, asked(lambda session: payments.count(session, BIG, payments.Filter())))
+    searched = milliseconds(connection, asked(lambda session: payments.history(session, BIG, nothing)))
+    counted = milliseconds(connection, asked(lambda session: payments.count(session, BIG, payments.Filter())))
     return Line(
         "at size: history by a text that none has",
         searched,
@@ -118,7 +118,7 @@ def asked(question: Question) -> list[tuple[str, Any]]:
     return found
 
 
-def _milliseconds(connection: Connection, statements: list[tuple[str, Any]]) -> float:
+def milliseconds(connection: Connection, statements: list[tuple[str, Any]]) -> float:
     """How long PostgreSQL takes to plan and carry these out, together."""
 
     def once() -> float:
