@@ -13,7 +13,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -108,7 +108,8 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         yield demo
     finally:
         for pid in demo.left():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, signal.SIGKILL)
         if demo.process is not None:
             demo.process.communicate(timeout=60)
 
