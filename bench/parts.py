@@ -51,11 +51,13 @@ def all_measured(parts: Sequence[str], *, quick: bool) -> list[Line]:
         its.close()
         try:
             lines += ours.recv()
+            process.join()
         except EOFError:
             raise RuntimeError(f"{part} failed: see above") from None
         finally:
-            process.terminate()
-            process.join()
+            if process.is_alive():
+                process.terminate()
+                process.join()
         print(f"{part}: after {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     return lines
 

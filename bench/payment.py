@@ -28,7 +28,7 @@ from tests import factories
 from tests.live import SandboxServer
 from tests.run import process_environment
 
-LIMIT, AIM = 2.6, 2.1
+LIMIT, AIM = 2.3, 2.1
 
 
 def measure(*, quick: bool) -> list[Line]:

@@ -27,8 +27,8 @@ WEB_PROCESSES = 2
 
 SECONDS, SECONDS_AIM = 2.2, 1.8
 COMMAND_LIMIT, COMMAND_AIM = 2.6, 2.2
-MEMORY, MEMORY_AIM = 1.85, 1.2
-WEB_MEMORY, WEB_MEMORY_AIM = 1.25, 1.2
+MEMORY, MEMORY_AIM = 2.0, 1.2
+WEB_MEMORY, WEB_MEMORY_AIM = 1.35, 1.2
 _ALONE = "A process alone has all of the portal's code; a web server's processes share it, as the next line tells."
 _CODE = (
     "What is left is the portal's own code and its tables: 440 modules, of which a page or an operation may need any."
