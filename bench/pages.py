@@ -28,8 +28,8 @@ WHY = {
     "the session's row, the signed cookie, limits, headers. A bare page does none of the latter two.",
     "questions": "Each question to the database costs as much as half a bare page, most of it in SQLAlchemy and the driver; this page has "
     "three to seven, and none of them can be left out or kept from one request to the next.",
-    "desk": "A search asks each kind of thing that may be meant, and a customer's page each kind that they have: seven to ten questions, which "
-    "cost half a bare page each.",
+    "desk": "A search asks each kind of thing that may be meant, and a customer's page each kind that they have: seven to ten questions, "
+    "which cost half a bare page each.",
     "form": "A signed cookie and its token, a form with its checks, limits and the reader's language: Flask-WTF, Flask-Limiter and "
     "itsdangerous alone cost as much as the bare page.",
     "api": "Proving the token's signature, its grant, two limits, four questions and twenty rows checked, where a bare "
