@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from jinja2 import pass_context
+
 from portal.content import language
 from portal.content.templates import BUILT, CompiledTemplates, LocaleEnvironment
 
@@ -22,7 +24,8 @@ def build(folder: Path = BUILT) -> int:
     languages = (language.SOURCE, *(found.name for found in language.CATALOGUES.iterdir() if found.is_dir()))
     for locale in sorted(set(languages)):
         environment = LocaleEnvironment(locale)
-        environment.filters.setdefault("datetime", str)  # each user of the environment has its own
+        # Each user of the environment has its own, which is given the context.
+        environment.filters.setdefault("datetime", pass_context(lambda _context, moment: str(moment)))
         environment.bytecode_cache = kept = _Noted(str(folder))
         for name in environment.list_templates(filter_func=lambda name: name.endswith(_KINDS)):
             environment.get_template(name)

@@ -24,7 +24,7 @@ from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from jinja2 import Undefined
+from jinja2 import Undefined, pass_context
 from limits.errors import StorageError
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
@@ -108,7 +108,10 @@ def _environment(locale: str) -> LocaleEnvironment:
     texts = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
     environment.globals |= {name: value for name, value in shared.globals.items() if name not in texts}
     environment.globals["url_for"] = _Addresses()
-    environment.filters["datetime"] = lambda moment: language.datetime_text(moment, locale, g.reader_zone)
+    # Like the one of mails and documents it is given the context: templates that were compiled before serve both.
+    environment.filters["datetime"] = pass_context(
+        lambda _context, moment: language.datetime_text(moment, locale, g.reader_zone)
+    )
     environment.filters["age"] = lambda moment: language.age_text(moment, locale)
     return environment
 
