@@ -139,7 +139,7 @@ def _shared_digest(locale: str) -> str:
     here = Path(__file__).parent
     found = hashlib.sha256(jinja2.__version__.encode())
     catalogues = (language.CATALOGUES / locale).rglob("*.mo") if locale else ()
-    own = (here / "templates.py", here / "compiling.py", here / "inlining.py")
+    own = (here / name for name in ("templates.py", "template_build.py", "compiling.py", "inlining.py"))
     for file in sorted([*TEMPLATES.glob("components/*.html"), *catalogues, *own]):
         found.update(file.name.encode() + b"\0" + file.read_bytes())
     return found.hexdigest()
