@@ -8,10 +8,12 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from jinja2 import pass_context
 
 from deploy.dev.processes import ROOT, Process, answers, free_port
 from portal.content import language, template_build
 from portal.content.templates import BuiltTemplates, LocaleEnvironment
+from portal.core.config import Company
 from tests.run import process_environment
 
 # Each takes some hundredths of a second or some megabytes, and is loaded where it is needed: by the worker, by a command, by who types an
@@ -53,6 +55,17 @@ def test_the_processes_of_a_web_server_share_one_application(tmp_path: Path) -> 
         assert str(answered_in) in children, "it was made before the process that answers was forked"
     finally:
         process.kill()
+
+
+def test_a_template_that_was_built_gives_its_context_to_the_filter_of_times(tmp_path: Path) -> None:
+    """Mails find the zone of their reader there."""
+    template_build.build(tmp_path)
+    environment = LocaleEnvironment("en")
+    environment.filters["datetime"] = pass_context(lambda context, moment: f"{moment} in {context['reader_zone']}")
+    environment.bytecode_cache = BuiltTemplates(str(tmp_path))
+    facts = {"name": "Ada", "company": Company(), "base_url": "", "locale": "en", "changed_at": "noon"}
+    text = environment.get_template("identity/mails/password_changed.txt").render(facts | {"reader_zone": "Berlin"})
+    assert "noon in Berlin" in text
 
 
 def test_templates_that_were_built_are_not_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
