@@ -79,7 +79,8 @@ def _keep(report: Report, directory: Path) -> None:
         *directory.glob("test_*.db*"),
         *directory.glob("sandbox*.db*"),
     ):
-        shutil.copy(found, kept)
+        if found.is_file():
+            shutil.copy(found, kept)
     (kept / "report.json").write_text(json.dumps(report.__dict__, indent=1))
 
 
