@@ -32,7 +32,9 @@ LIMIT_A_SECOND = 300
 CLIENTS = 4
 # In `make bench`; more take minutes.
 BEHIND = 10_000
+MOST = 1.2
 FLAT, FLAT_AIM = 1.3, 1.1
+WHY = "Ids are random as Stripe's are, so each row lands anywhere in its indexes, which no longer fit into the processor's own memory."
 HEADERS = {"Authorization": "Bearer sk_test_bench", "Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -112,8 +114,10 @@ def measure(*, quick: bool) -> list[Line]:
         _, later = taken(url, pid, payments, CLIENTS)
     a_second = 1 / LIMIT_A_SECOND
     return [
-        Line("sandbox: create and confirm", each * 1000, "ms", each / a_second, f"1/{LIMIT_A_SECOND} s", 1.0),
-        Line(f"sandbox: with {BEHIND:,} behind", later * 1000, "ms", later / each, "the first ones", FLAT, FLAT_AIM),
+        Line("sandbox: create and confirm", each * 1000, "ms", each / a_second, f"1/{LIMIT_A_SECOND} s", MOST, 1.0),
+        Line(
+            f"sandbox: with {BEHIND:,} behind", later * 1000, "ms", later / each, "the first ones", FLAT, FLAT_AIM, WHY
+        ),
     ]
 
 
