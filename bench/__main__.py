@@ -58,7 +58,8 @@ A limit holds what has been reached, with room for an uneven run. An aim is what
   thousand customers and 100,000 payments of one of them, on 2026-11-30 beside much other work, each of the statements above took 0.1 to 4
   ms; the search that finds nothing in the 100,000 took 34 ms. Ten million were not filled: that takes the machine for hours.
 - **Beside dj-stripe**, on 2026-11-30 on a quiet machine: the portal acknowledged at 48 times its rate (wanted: 10), and applied at 1.5
-  times (wanted: 2), since it fetches what is true now, settles it and writes postings, audit events and jobs where dj-stripe copies the event.
+  times (wanted: 2), since it fetches what is true now, settles it and writes postings, audit events and jobs, where dj-stripe copies
+  the event.
 - **What travels**: the overview is at most 60 kB and 8 requests for a browser that was never here and 10 kB for one that was, and five
   pages have at least 95 points of Lighthouse: tests in `tests/flows` hold both.
 - **How many questions a page asks**: `tests/front/test_queries_of_pages.py`.
