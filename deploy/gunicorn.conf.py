@@ -1,6 +1,6 @@
 """How gunicorn serves the portal. WEB_CONCURRENCY says how many processes, GUNICORN_CMD_ARGS overrides anything.
 
-Most of a payment is waiting for Stripe, so threads carry more than processes do: 16 of them wait while one computes.
+Most of a payment is waiting for Stripe, so threads carry more than processes do: many of them wait while one computes.
 """
 
 import os
@@ -15,9 +15,10 @@ from sqlalchemy.orm import configure_mappers
 from portal.core import db
 from portal.core.config import WrongSettings, load  # gunicorn reads this file before it looks for the application
 
-# gunicorn's threads, which get a request when it is whole: slow clients keep none of them waiting.
+# gunicorn's threads, which get a request when it is whole: slow clients keep none of them waiting. At most 24 of them may be at Stripe
+# (portal.gateway.http_client), so that 16 are left for everything else, whatever Stripe does.
 worker_class = "deploy.web_worker.BufferingWorker"
-threads = 16
+threads = 40
 
 # A thread waits at most 10 s for Stripe and tries once more; nothing that is well takes longer than this, in seconds.
 timeout = 45

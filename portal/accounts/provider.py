@@ -20,6 +20,7 @@ import jwt
 import structlog
 
 from portal.core import clock, config
+from portal.core.breaker import Breaker, LeftAlone
 from portal.core.errors import N_, NotFound, PortalError, Unavailable
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class _Provider:
 
 
 _lock: Final = threading.Lock()
+_breaker: Final = Breaker("identity_provider")
 _known: dict[str, _Provider] = {}
 
 
@@ -133,7 +135,7 @@ def finish(kept: object, answered: dict[str, str]) -> Person:
         raise _refusal(f"provider said {answered.get('error', '')[:40]}")
     provider = _provider()
     try:
-        with _session() as session:
+        with _session() as session, _breaker.calling(requests.RequestException):
             token = session.fetch_token(
                 provider.token_endpoint,
                 code=answered["code"],
@@ -143,7 +145,7 @@ def finish(kept: object, answered: dict[str, str]) -> Person:
             )
     except (AuthlibBaseError, ValueError, KeyError) as error:
         raise _refusal("code", error) from error
-    except requests.RequestException as error:
+    except (requests.RequestException, LeftAlone) as error:
         raise _outage(error) from error
     person = person_of(str(token.get("id_token", "")), attempt["nonce"])
     begun = clock.from_epoch(attempt["at"] - LEEWAY_SECONDS)
@@ -256,9 +258,12 @@ def _provider() -> _Provider:
     try:
         found = _known.get(issuer)
         if found is None or clock.now() >= found.until:
-            found = _discover(issuer)
+            with _breaker.calling(ProviderUnavailable):
+                found = _discover(issuer)
             _known.clear()
             _known[issuer] = found
+    except LeftAlone as error:
+        raise ProviderUnavailable from error
     finally:
         _lock.release()
     return found

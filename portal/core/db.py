@@ -53,6 +53,8 @@ BUSY_TIMEOUT_MS: Final = 30_000
 # PostgreSQL is read-only with an InternalError.
 UNREACHABLE: Final[tuple[type[Exception], ...]] = (OperationalError, InterfaceError, InternalError, NoConnectionLeft)
 
+# A transaction in which nothing has happened for so long is ended by PostgreSQL.
+IDLE_IN_TRANSACTION: Final = "60s"
 # A connection that was used within this time is taken for alive.
 IDLE_SECONDS: Final = 1.0
 _USED_AT: Final = "used_at"
@@ -148,7 +150,7 @@ def connect(url: str) -> Engine:
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
         _prepare_sqlite(engine)
     else:
-        engine = create_engine(url, pool_size=8, max_overflow=16, pool_timeout=10)
+        engine = create_engine(url, pool_size=8, max_overflow=16, pool_timeout=4)
         _prepare_postgresql(engine)
         _ask_idle_connections(engine)
     _engine = engine
@@ -177,12 +179,24 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def _prepare_postgresql(engine: Engine) -> None:
-    """A server may be told to acknowledge before its log is on the disk; what we acknowledge survives a power cut."""
+    """A server may be told to acknowledge before its log is on the disk; what we acknowledge survives a power cut. And a transaction in
+    which nothing happens any more, because its process is frozen or gone, gives its locks back.
+    """
+    from portal.core import postgresql
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, args: Any, given: Any) -> Any:
+        return postgresql.connect(*args, **given)
 
     @event.listens_for(engine, "connect")
-    def _wait_for_the_log(connection: Any, _record: Any) -> None:
+    def _set(connection: Any, _record: Any) -> None:
         connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.execute(
+            "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
+            " WHERE current_setting('idle_in_transaction_session_timeout') = '0'",
+            [IDLE_IN_TRANSACTION],
         )
         connection.commit()
 

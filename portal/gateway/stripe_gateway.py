@@ -84,11 +84,13 @@ class StripeGateway(ListCalls):
     def __init__(self, secret_key: str, api_base: str) -> None:
         import stripe
 
+        from portal.gateway.http_client import BoundedClient
+
         self._client: StripeClient = stripe.StripeClient(
             secret_key,
             base_addresses={"api": api_base, "files": STRIPE_FILES if api_base == config.STRIPE_API else api_base},
             max_network_retries=NETWORK_RETRIES,
-            http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+            http_client=BoundedClient(TIMEOUT_SECONDS),
         )
 
     @property

@@ -31,7 +31,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.content.templates import LocaleEnvironment
-from portal.core import audit, card_numbers, company_days, config, networks, recovery, time_zones
+from portal.core import audit, card_numbers, company_days, config, networks, patience, recovery, time_zones
 from portal.web import forwarded, static_build, static_files
 
 # Browsers ask for HTTPS alone from then on, in seconds.
@@ -295,6 +295,7 @@ def _refuse_other_sites() -> None:
 
 
 def _begin_request() -> None:
+    patience.begin()
     given = request.headers.get("X-Request-Id", "")
     g.request_id = secrets.token_hex(8)
     structlog.contextvars.clear_contextvars()
@@ -398,6 +399,7 @@ def install(app: Flask) -> None:
     csrf.init_app(app)
     limiter.init_app(app)
     app.after_request(_finish_request)
+    app.teardown_request(lambda _error: patience.end())
     app.context_processor(_context)
     app.add_template_global(in_recovery, "in_recovery")
     app.add_template_global(part, "part")

@@ -23,7 +23,9 @@ from sqlalchemy import func, select
 
 from portal.core import db
 from portal.core.db import new_id
+from portal.core.postgresql import ANSWER_SECONDS
 from portal.documents.models import PaymentDocument
+from portal.gateway.http_client import MOST_AT_STRIPE
 from portal.identity.models import User
 from portal.jobs.models import JobRow
 from portal.payment_methods.models import PaymentMethod
@@ -83,6 +85,15 @@ class Checkout:
         if answer.ok:
             self.acknowledged.add(answer.json()["id"])
         return answer.status_code
+
+    def some_pay(self) -> None:
+        for _ in range(3):
+            assert self.pay() == 201
+
+    def seconds_of_a_page(self) -> float:
+        begun = time.monotonic()
+        assert self.look().ok
+        return time.monotonic() - begun
 
     def look(self, path: str = "/sign-in") -> requests.Response:
         return self._ask("GET", path)
@@ -209,6 +220,27 @@ def test_stripe_is_away_for_an_hour(checkout: Checkout) -> None:
         assert checkout.look().ok
         checkout.portal.sandbox.control("faults/clear")
         checkout.some_are_taken()
+    checkout.settle()
+
+
+@pytest.mark.database("sqlite", "postgresql")
+def test_stripe_hangs_and_only_those_who_pay_wait(checkout: Checkout) -> None:
+    """More pay at once than the web process has threads for them; everyone else is answered as if nothing were the matter."""
+    checkout.some_pay()
+    usual = max(checkout.seconds_of_a_page() for _ in range(5))
+    checkout.portal.sandbox.control("faults", fault="hang_before", path="/v1/*", times=1000, seconds=30)
+    payers = [threading.Thread(target=checkout.pay) for _ in range(MOST_AT_STRIPE)]
+    for payer in payers:
+        payer.start()
+    slowest = 0.0
+    while any(payer.is_alive() for payer in payers):
+        slowest = max(slowest, checkout.seconds_of_a_page())
+    assert slowest < usual + 2.0  # seconds: two cores begin all those payments meanwhile; it was 23 without a bound
+    assert set(checkout.answers) <= {200, 201, 202}  # they are told that the money is still to come
+    begun = time.monotonic()
+    assert checkout.pay() in {201, 202}
+    assert time.monotonic() - begun < 5  # Stripe is left alone: nobody waits for its ten seconds
+    checkout.portal.sandbox.control("faults/clear")
     checkout.settle()
 
 
@@ -408,4 +440,16 @@ def test_the_disk_of_postgresql_is_full(own_server: PostgresServer, till_on_it: 
         own_server.kill()
         own_server.start()
         till_on_it.some_are_taken()
+    till_on_it.settle()
+
+
+def test_postgresql_is_frozen(own_server: PostgresServer, till_on_it: Checkout) -> None:
+    """Its connections stay open and say nothing: who asks is told within seconds, in words, that it does not work now."""
+    with own_server.frozen():
+        for status in (lambda: till_on_it.look("/readyz").status_code, till_on_it.pay, till_on_it.pay):
+            begun = time.monotonic()
+            assert status() == 503
+            assert time.monotonic() - begun < ANSWER_SECONDS + 4
+        assert requests.get(f"{till_on_it.portal.url}/healthz", timeout=1).ok
+    till_on_it.some_pay()
     till_on_it.settle()
