@@ -29,7 +29,7 @@ PLUMBING: Final = (
         f"api/{name}.py"
         for name in ("app_requests", "bodies", "callers", "document", "end_users", "once", "operations")
     ),
-    *("api/schemas.py", "api/payment_schemas.py", "api/tokens.py"),
+    *("api/schemas.py", "api/payment_schemas.py", "api/tokens.py", "gateway/http_client.py"),
 )
 
 
