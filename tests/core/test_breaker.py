@@ -54,10 +54,15 @@ def service() -> Service:
 def test_failures_in_a_row_leave_it_alone(service: Service) -> None:
     for _ in range(FAILURES - 1):
         service.fails()
-    assert not service.breaker.is_open
-    service.says_that_it_failed()
-    assert service.breaker.is_open
+    assert not service.is_left_alone()
+    service.fails_until_left_alone()
     assert service.is_left_alone()
+
+
+def test_what_says_that_it_failed_has_failed(service: Service) -> None:
+    for _ in range(FAILURES):
+        service.says_that_it_failed()
+    assert service.breaker.is_open
 
 
 def test_one_answer_between_them_begins_the_count_anew(service: Service) -> None:

@@ -95,6 +95,9 @@ class Checkout:
         assert self.look().ok
         return time.monotonic() - begun
 
+    def look_whether_ready(self) -> int:
+        return self.look("/readyz").status_code
+
     def look(self, path: str = "/sign-in") -> requests.Response:
         return self._ask("GET", path)
 
@@ -446,9 +449,9 @@ def test_the_disk_of_postgresql_is_full(own_server: PostgresServer, till_on_it: 
 def test_postgresql_is_frozen(own_server: PostgresServer, till_on_it: Checkout) -> None:
     """Its connections stay open and say nothing: who asks is told within seconds, in words, that it does not work now."""
     with own_server.frozen():
-        for status in (lambda: till_on_it.look("/readyz").status_code, till_on_it.pay, till_on_it.pay):
+        for asked in (till_on_it.look_whether_ready, till_on_it.pay, till_on_it.pay):
             begun = time.monotonic()
-            assert status() == 503
+            assert asked() == 503
             assert time.monotonic() - begun < ANSWER_SECONDS + 4
         assert requests.get(f"{till_on_it.portal.url}/healthz", timeout=1).ok
     till_on_it.some_pay()
