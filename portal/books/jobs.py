@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from portal.jobs.job import job
+from portal.jobs.lanes import Lane
 
 
-@job("books.make_pack", once_per=("pack_id",))
+@job("books.make_pack", once_per=("pack_id",), lane=Lane.DOCUMENTS)
 def make_pack(pack_id: str) -> None:
     """Write the ZIP of a month."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.jobs.job import job
+from portal.jobs.lanes import Lane
 
 
 @job("disputes.follow_up", once_per=("dispute_id", "version"))
@@ -13,7 +14,7 @@ def follow_up(dispute_id: str, version: int) -> None:
     """
 
 
-@job("disputes.mail_opened", once_per=("dispute_id", "occasion"))
+@job("disputes.mail_opened", once_per=("dispute_id", "occasion"), lane=Lane.MESSAGES)
 def mail_opened(dispute_id: str, occasion: str) -> None:
     """Tell staff of a dispute."""
 
@@ -23,7 +24,7 @@ def remind(dispute_id: str, due_by: str) -> None:
     """Remind staff that the bank still waits for evidence; `due_by` is in ISO 8601."""
 
 
-@job("disputes.mail_warning", once_per=("warning_id",))
+@job("disputes.mail_warning", once_per=("warning_id",), lane=Lane.MESSAGES)
 def mail_warning(warning_id: str) -> None:
     """Tell staff what a card's issuer suspects."""
 

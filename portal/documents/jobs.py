@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 from portal.jobs.job import job
+from portal.jobs.lanes import Lane
 
 
-@job("documents.render", once_per=("document_id",))
+@job("documents.render", once_per=("document_id",), lane=Lane.DOCUMENTS)
 def render(document_id: str) -> None:
     """Make the PDF of a document."""
 
 
-@job("documents.keep", once_per=("document_id",))
+@job("documents.keep", once_per=("document_id",), lane=Lane.DOCUMENTS)
 def keep(document_id: str) -> None:
     """Write at Stripe what a document was issued with."""
 
 
-@job("documents.mail", once_per=("document_id",))
+@job("documents.mail", once_per=("document_id",), lane=Lane.MESSAGES)
 def mail(document_id: str) -> None:
     """Send a document to its customer."""
 
 
-@job("documents.mail_payer", once_per=("document_id",))
+@job("documents.mail_payer", once_per=("document_id",), lane=Lane.MESSAGES)
 def mail_payer(document_id: str) -> None:
     """Send a receipt to the user who paid, where that is another address."""
 
 
-@job("documents.mail_again")
+@job("documents.mail_again", lane=Lane.MESSAGES)
 def mail_again(document_id: str, occasion: str) -> None:
     """Send a document once more, as a member of staff has asked."""
 
 
-@job("documents.mail_held")
+@job("documents.mail_held", lane=Lane.MESSAGES)
 def mail_held(document_id: str) -> None:
     """Tell staff of a document that lacks characters."""
 
 
-@job("documents.mail_revocation", once_per=("credit_note_id",))
+@job("documents.mail_revocation", once_per=("credit_note_id",), lane=Lane.MESSAGES)
 def mail_revocation(credit_note_id: str) -> None:
     """Tell the customer that a credit note is void."""
 
 
-@job("documents.make_archive", once_per=("archive_id",))
+@job("documents.make_archive", once_per=("archive_id",), lane=Lane.DOCUMENTS)
 def make_archive(archive_id: str) -> None:
     """Write a ZIP of a customer's documents."""
 

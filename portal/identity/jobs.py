@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.jobs.job import job
+from portal.jobs.lanes import Lane
 
 
 @job("identity.begin_reset", in_recovery=True)
@@ -10,17 +11,17 @@ def begin_reset(email: str, link_id: str) -> None:
     """Send a link for a new password to the user of this address, if there is one."""
 
 
-@job("identity.mail_link", once_per=("link_id",), in_recovery=True)
+@job("identity.mail_link", once_per=("link_id",), in_recovery=True, lane=Lane.MESSAGES)
 def mail_link(link_id: str) -> None:
     """Send the link of a sign-up or a reset, unless it opens nothing any more."""
 
 
-@job("identity.mail_password_changed", in_recovery=True)
+@job("identity.mail_password_changed", in_recovery=True, lane=Lane.MESSAGES)
 def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
     """Tell a user that their password was changed; `changed_at` is in ISO 8601."""
 
 
-@job("identity.mail_second_factor", in_recovery=True)
+@job("identity.mail_second_factor", in_recovery=True, lane=Lane.MESSAGES)
 def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: str) -> None:
     """Tell a user what happened to their second factor.
 
@@ -28,17 +29,17 @@ def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: st
     """
 
 
-@job("identity.mail_passkey", in_recovery=True)
+@job("identity.mail_passkey", in_recovery=True, lane=Lane.MESSAGES)
 def mail_passkey(user_id: str, what: str, name: str, occasion: str, at: str) -> None:
     """Tell a user that a passkey was added or removed: `what` is passkeys.ADDED or REMOVED, `at` is in ISO 8601."""
 
 
-@job("identity.mail_email_change", once_per=("change_id",), in_recovery=True)
+@job("identity.mail_email_change", once_per=("change_id",), in_recovery=True, lane=Lane.MESSAGES)
 def mail_email_change(change_id: str) -> None:
     """Send the link to the address that somebody is to sign in with, and tell the one before."""
 
 
-@job("identity.mail_email_changed", once_per=("change_id",), in_recovery=True)
+@job("identity.mail_email_changed", once_per=("change_id",), in_recovery=True, lane=Lane.MESSAGES)
 def mail_email_changed(change_id: str) -> None:
     """Tell the address that somebody signed in with until now that another one counts."""
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Connection,
+    SmallInteger,
     String,
     bindparam,
     cast,
@@ -41,6 +42,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core import crash
 from portal.core.db import database_moment, database_now, dialect_of, new_id
+from portal.jobs.lanes import Lane
 from portal.jobs.models import ENDED, JobRow, JobStatus
 
 # What should have a job has lost it, or it died. Then there is one again, after a job that ended not before this time.
@@ -56,8 +58,9 @@ class Job(Generic[P]):
 
     Of a job with `once_per` there is one for the same values of these arguments, even after it ran. With `every_seconds` workers leave one
     by themselves, once a period however many workers there are; its arguments have defaults. In recovery mode jobs wait, unless they are
-    `in_recovery`. One that takes money, gives money back, or tells a bank what cannot be taken back is `one_by_one`: when it has failed for
-    good, staff look at each before they have it tried again. `doc` says what the job does.
+    `in_recovery`. What customers do not wait for has another `lane` than the first; jobs of a period are upkeep. One that takes money, gives
+    money back, or tells a bank what cannot be taken back is `one_by_one`: when it has failed for good, staff look at each before they have
+    it tried again. `doc` says what the job does.
     """
 
     def __init__(
@@ -69,8 +72,10 @@ class Job(Generic[P]):
         every_seconds: int | None,
         in_recovery: bool,
         one_by_one: bool = False,
+        lane: Lane = Lane.MONEY,
     ) -> None:
         self.name = name
+        self.lane = Lane.UPKEEP if every_seconds else lane
         self.doc = inspect.getdoc(declaration) or ""
         self.once_per = tuple(once_per)
         self.every_seconds = every_seconds
@@ -128,7 +133,7 @@ class Job(Generic[P]):
     def values(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, object]:
         """What such a statement is executed with, for a job with these arguments."""
         given = self.signature.bind(*args, **kwargs)
-        row = {"job_id": new_id("job"), "job_name": self.name}
+        row = {"job_id": new_id("job"), "job_name": self.name, "job_lane": self.lane}
         return row | {"job_args": dict(given.arguments), "job_key": self._key(given)}
 
     def enqueue_for_period(self, session: Session) -> bool:
@@ -136,7 +141,7 @@ class Job(Generic[P]):
         if not self.every_seconds:
             raise TypeError(f"{self.name} has no period")
         period = int(database_now(session).timestamp()) // self.every_seconds
-        return _insert(session, self.name, {}, key=f"{self.name}:{period}")
+        return _insert(session, self, {}, key=f"{self.name}:{period}")
 
     def requeue(self, session: Session, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Leave the job for what has none: a new one, or that of its key from the start, when it has ended; in the caller's transaction.
@@ -202,7 +207,7 @@ class Job(Generic[P]):
 
     def _leave(self, session: Session | Connection, seconds: float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         given = self.signature.bind(*args, **kwargs)
-        return _insert(session, self.name, given.arguments, key=self._key(given), seconds=seconds)
+        return _insert(session, self, given.arguments, key=self._key(given), seconds=seconds)
 
 
 _declared: dict[str, Job[...]] = {}
@@ -215,6 +220,7 @@ def job(
     every_seconds: int | None = None,
     in_recovery: bool = False,
     one_by_one: bool = False,
+    lane: Lane = Lane.MONEY,
 ) -> Callable[[Callable[P, None]], Job[P]]:
     """Declare a job (see Job) with the signature and the docstring of this function, which has no body."""
 
@@ -228,6 +234,7 @@ def job(
             every_seconds=every_seconds,
             in_recovery=in_recovery,
             one_by_one=one_by_one,
+            lane=lane,
         )
         _declared[name] = made
         return made
@@ -250,6 +257,7 @@ _ROWS: Final = JobRow.metadata.tables[JobRow.__tablename__]
 _ROW: Final[dict[str, ColumnElement[Any]]] = {
     "id": bindparam("job_id", type_=String()),
     "name": bindparam("job_name", type_=String()),
+    "lane": bindparam("job_lane", type_=SmallInteger()),
     "args": bindparam("job_args", type_=JSON()),
     "unique_key": bindparam("job_key", type_=String()),
     "status": literal_column(f"'{JobStatus.QUEUED}'"),
@@ -260,13 +268,14 @@ _ROW: Final[dict[str, ColumnElement[Any]]] = {
 
 
 def _insert(
-    session: Session | Connection, name: str, args: Mapping[str, object], *, key: str | None, seconds: float = 0
+    session: Session | Connection, job: Job[...], args: Mapping[str, object], *, key: str | None, seconds: float = 0
 ) -> bool:
     crash.point("job to enqueue")
     upsert = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
     row = {
         "id": new_id("job"),
-        "name": name,
+        "name": job.name,
+        "lane": job.lane,
         "args": dict(args),
         "unique_key": key,
         "status": JobStatus.QUEUED,

@@ -6,11 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import JSON, Index, Integer, String, Text, text
+from sqlalchemy import JSON, Index, Integer, SmallInteger, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.enums import EnumText
+from portal.jobs.lanes import Lane
 
 
 class JobStatus(StrEnum):
@@ -37,6 +38,7 @@ class JobRow(Base):
     args: Mapped[dict[str, Any]] = mapped_column(JSON)
     unique_key: Mapped[str | None] = mapped_column(String(160), unique=True)
     status: Mapped[JobStatus] = mapped_column(EnumText(JobStatus, 10), default=JobStatus.QUEUED)
+    lane: Mapped[int] = mapped_column(SmallInteger, default=Lane.MONEY, server_default="0")
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     run_at: Mapped[datetime] = mapped_column(UTCDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -53,6 +55,7 @@ class JobRow(Base):
     __table_args__ = (
         one_of("status", JobStatus),
         Index("ix_jobs_due", "run_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
+        Index("ix_jobs_due_by_lane", "lane", "run_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
         Index("ix_jobs_finished", "finished_at", "id", sqlite_where=FINISHED, postgresql_where=FINISHED),
         Index("ix_jobs_dead", "finished_at", "id", sqlite_where=DEAD, postgresql_where=DEAD),
         Index("ix_jobs_waiting", "waits_for", "run_at", sqlite_where=WAITING, postgresql_where=WAITING),

@@ -25,6 +25,7 @@ from portal.core.db import database_moment, database_now
 from portal.core.errors import PortalError
 from portal.jobs import outages, own_jobs
 from portal.jobs.job import declared, periodic
+from portal.jobs.lanes import Lane
 from portal.jobs.models import DEAD, FAILED, QUEUED, WAITING, JobRow, JobStatus
 
 log = structlog.get_logger(__name__)
@@ -74,20 +75,38 @@ class Claimed:
     attempts: int
     waits_for: str | None = None
     waits_since: datetime | None = None
+    lane: Lane = Lane.MONEY
 
 
-def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Claimed]:
-    """Take up to `most` due jobs for `owner`, oldest first; no one else gets them until the lease runs out."""
+def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS, lanes: Sequence[Lane] = ()) -> list[Claimed]:
+    """Take up to `most` due jobs for `owner`, oldest first; no one else gets them until the lease runs out.
+
+    With `lanes`, those of the first of them that has some; without, whatever lane they are of.
+    """
     with db.reading_once() as session:  # an idle worker must not ask SQLite for its one write lock
-        now = database_moment(session)
-        if session.execute(_due(now, 1)).first() is None:
-            return []
-        held = recovery.is_on(session)
-        if held and session.execute(_not_held(_due(now, 1))).first() is None:
-            return []
+        found = _lanes_with_some(session, lanes, held=False)
+        held = bool(found) and recovery.is_on(session)
+        if held:
+            found = _lanes_with_some(session, lanes, held=True)
+    for lane in found:
+        if taken := _take(owner, most, lease_seconds, lane, held=held):
+            return taken
+    return []
+
+
+def _lanes_with_some(session: Session, lanes: Sequence[Lane], *, held: bool) -> list[Lane | None]:
+    """Those of these lanes of which a job is due, in their order; None stands for all lanes."""
+    wanted: list[Lane | None] = [*lanes] or [None]
+    dues = [_due(database_moment(session), 1, lane) for lane in wanted]
+    heads = [(_not_held(due) if held else due).with_only_columns(JobRow.id).scalar_subquery() for due in dues]
+    (row,) = session.execute(select(*heads))
+    return [lane for lane, head in zip(wanted, row, strict=True) if head is not None]
+
+
+def _take(owner: str, most: int, lease_seconds: int, lane: Lane | None, *, held: bool) -> list[Claimed]:
     with db.transaction() as session:
         now = database_moment(session)
-        due = _due(now, most)
+        due = _due(now, most, lane)
         lease = database_moment(session, lease_seconds)
         taken = session.execute(_claiming(_not_held(due) if held else due, owner, lease)).all()
         poisoned = {job.id: job.name for job in taken if job.attempts > MOST_ATTEMPTS}
@@ -95,7 +114,7 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
             _bury(session, poisoned)
         oldest_first = sorted((job for job in taken if job.id not in poisoned), key=lambda job: job.run_at)
         return [
-            Claimed(job.id, job.name, dict(job.args), job.attempts, job.waits_for, job.waits_since)
+            Claimed(job.id, job.name, dict(job.args), job.attempts, job.waits_for, job.waits_since, Lane(job.lane))
             for job in oldest_first
         ]
 
@@ -105,7 +124,7 @@ def _claiming(due: Select[JobRow], owner: str, lease_until: Any) -> ReturningUpd
     found = due.with_only_columns(JobRow.id).with_for_update(skip_locked=True).cte("due")
     jobs = JobRow.metadata.tables[JobRow.__tablename__]
     lease = {"lease_until": lease_until, "lease_owner": owner, "attempts": jobs.c.attempts + 1}
-    told = [jobs.c[name] for name in ("id", "name", "args", "attempts", "run_at", "waits_for", "waits_since")]
+    told = [jobs.c[name] for name in ("id", "name", "args", "attempts", "run_at", "waits_for", "waits_since", "lane")]
     return update(jobs).where(jobs.c.id.in_(select(found.c.id))).values(lease).returning(*told)
 
 
@@ -126,10 +145,11 @@ def _bury(session: Session, names: Mapping[str, str]) -> None:
         _alert(session, name, now)
 
 
-def _due(now: Any, most: int) -> Select[JobRow]:
+def _due(now: Any, most: int, lane: Lane | None = None) -> Select[JobRow]:
     free = JobRow.lease_until.is_(None) | (JobRow.lease_until < now)
     queued = JobRow.status == literal_column(f"'{JobStatus.QUEUED}'")  # written out: see db.inline_literals
-    return select(JobRow).where(queued, JobRow.run_at <= now, free).order_by(JobRow.run_at).limit(most)
+    due = select(JobRow).where(queued, JobRow.run_at <= now, free).order_by(JobRow.run_at).limit(most)
+    return due if lane is None else due.where(JobRow.lane == literal_column(str(lane.value)))
 
 
 def _not_held(due: Select[JobRow]) -> Select[JobRow]:

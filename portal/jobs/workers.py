@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from portal.core import db, metrics, recovery
 from portal.core.db import database_now
 from portal.jobs import outages, outbox, own_jobs
+from portal.jobs.lanes import Lane, Shares
 from portal.jobs.models import FINISHED, QUEUED, WAITING, JobRow
 from portal.jobs.outbox import BACKOFF_SECONDS, FAST_RETRIES, LEASE_SECONDS, Claimed
 
@@ -54,6 +55,8 @@ def work(
     next_housekeeping = 0.0
     free = threading.Semaphore(threads)
     running: dict[str, float] = {}  # since when, by the monotonic clock
+    lanes: dict[str, Lane] = {}
+    shares = Shares(threads)
 
     def run_and_free(job: Claimed) -> None:
         try:
@@ -63,6 +66,7 @@ def work(
             log.exception("job_outcome_unrecorded", job_id=job.id)  # its lease runs out and it is taken again
         finally:
             running.pop(job.id, None)
+            lanes.pop(job.id, None)
             free.release()
 
     with _heartbeat(owner, running), ThreadPoolExecutor(threads, thread_name_prefix="job") as pool:
@@ -76,11 +80,12 @@ def work(
                 if time.monotonic() >= next_housekeeping:
                     next_housekeeping = time.monotonic() + HOUSEKEEPING_SECONDS
                     housekeeping()
-                jobs = outbox.claim(owner, 1)
+                jobs = outbox.claim(owner, 1, lanes=shares.open(list(lanes.values())))
             except db.UNREACHABLE as error:
                 log.error("database_unreachable", exc_info=error)
             if jobs:
                 running[jobs[0].id] = time.monotonic()
+                lanes[jobs[0].id] = jobs[0].lane
                 pool.submit(run_and_free, jobs[0])
             else:
                 free.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.jobs.job import job
+from portal.jobs.lanes import Lane
 
 
 @job("payment_methods.upsert")
@@ -35,12 +36,12 @@ def remind() -> None:
     """Mark each card whose reminder is due and leave the job that mails it."""
 
 
-@job("payment_methods.mail_expiry", once_per=("payment_method_id", "last_day", "days"))
+@job("payment_methods.mail_expiry", once_per=("payment_method_id", "last_day", "days"), lane=Lane.MESSAGES)
 def mail_expiry(payment_method_id: str, last_day: str, days: int) -> None:
     """Remind a customer of a card that expires; `last_day` is in ISO 8601."""
 
 
-@job("payment_methods.mail_refused_detail", once_per=("customer_id", "detail"))
+@job("payment_methods.mail_refused_detail", once_per=("customer_id", "detail"), lane=Lane.MESSAGES)
 def mail_refused_detail(customer_id: str, detail: str) -> None:
     """Tell staff which detail the customer at Stripe was made without."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.jobs.job import job
+from portal.jobs.lanes import Lane
 
 
 @job("refunds.execute", once_per=("refund_id",), one_by_one=True)
@@ -15,17 +16,17 @@ def follow_up(refund_id: str) -> None:
     """Follow a refund at Stripe to its end."""
 
 
-@job("refunds.mail", once_per=("refund_id", "version"))
+@job("refunds.mail", once_per=("refund_id", "version"), lane=Lane.MESSAGES)
 def mail(refund_id: str, version: int, status: str, before: str) -> None:
     """Tell customer and staff that a refund came from status `before` to `status`; `version` is that of the row then."""
 
 
-@job("refunds.mail_question", once_per=("message_id",))
+@job("refunds.mail_question", once_per=("message_id",), lane=Lane.MESSAGES)
 def mail_question(message_id: str) -> None:
     """Ask a refund's customer what staff want to know."""
 
 
-@job("refunds.mail_sums", once_per=("refund_id", "version"))
+@job("refunds.mail_sums", once_per=("refund_id", "version"), lane=Lane.MESSAGES)
 def mail_sums(refund_id: str, version: int, reason: str) -> None:
     """Tell staff that a refund waits for a second approval because of what came together within a day."""
 

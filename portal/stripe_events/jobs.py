@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.jobs.job import job
+from portal.jobs.lanes import Lane
 
 
 @job("stripe_events.apply", once_per=("event_id", "replay"))
@@ -20,6 +21,6 @@ def check_silence() -> None:
     """Ask Stripe whether webhooks should have arrived."""
 
 
-@job("operations.mail_missing_webhooks", once_per=("since",))
+@job("operations.mail_missing_webhooks", once_per=("since",), lane=Lane.MESSAGES)
 def mail_missing_webhooks(since: int) -> None:
     """Tell staff that Stripe has events that no webhook brought; `since` is in seconds since 1970."""

@@ -14,6 +14,7 @@ from portal.core import clock, db
 from portal.core.four_eyes import Reviewer
 from portal.documents import queries as receipts
 from portal.jobs import outbox, workers
+from portal.jobs.lanes import Lane
 from portal.mandates import queries as mandates
 from portal.payment_methods import queries as cards
 from portal.payments import queries as payments
@@ -37,6 +38,9 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     ),
     "the jobs that are due": (
         "ix_jobs_due", lambda session: session.execute(outbox._due(clock.now(), 5)).all(),
+    ),
+    "the jobs of a lane that are due": (
+        "ix_jobs_due_by_lane", lambda session: session.execute(outbox._due(clock.now(), 5, Lane.DOCUMENTS)).all(),
     ),
     "the collections that are due": (
         "ix_collections_due", lambda session: mandates.due(session, clock.now(), None, 5),
