@@ -59,8 +59,8 @@ class Job(Generic[P]):
     Of a job with `once_per` there is one for the same values of these arguments, even after it ran. With `every_seconds` workers leave one
     by themselves, once a period however many workers there are; its arguments have defaults. In recovery mode jobs wait, unless they are
     `in_recovery`. What customers do not wait for has another `lane` than the first; jobs of a period are upkeep. One that takes money,
-    gives money back, or tells a bank what cannot be taken back is `one_by_one`: when it has failed for good, staff look at each before they have
-    it tried again. `doc` says what the job does.
+    gives money back, or tells a bank what cannot be taken back is `one_by_one`: when it has failed for good, staff look at each before
+    they have it tried again. `doc` says what the job does.
     """
 
     def __init__(
