@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import create_engine, pool
+from sqlalchemy import Engine, create_engine, pool
 
 from portal import ledger
 from portal.accounts import models as accounts
 from portal.content import mail
-from portal.core import answers, audit, config, numbering, upkeep
+from portal.core import answers, audit, config, numbering, schema, upkeep
 from portal.core.db import Base, UTCDateTime
 from portal.core.enums import EnumText
 from portal.documents import models as receipts
@@ -46,10 +48,24 @@ def written(kind: str, item: object, into: AutogenContext) -> str | Literal[Fals
     return False
 
 
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """Whoever migrates beside us waits until we are done. SQLite has one writer anyway."""
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"SELECT pg_advisory_lock({schema.MIGRATION_LOCK})")
+        yield
+
+
 def migrate() -> None:
     url = config.current().database_url.replace("postgresql://", "postgresql+psycopg://", 1)
     engine = create_engine(url, poolclass=pool.NullPool)
-    with engine.connect() as connection:
+    with alone(engine), engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET lock_timeout = {round(schema.LOCK_SECONDS * 1000)}")
+            connection.commit()
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,

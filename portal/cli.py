@@ -19,7 +19,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from portal.content import anchors
-from portal.core import audit, company_days, config, db, metrics
+from portal.core import audit, company_days, config, db, metrics, schema
 from portal.core.commands import as_json_option, show_one, told_plainly, without_logs
 from portal.invoices import importing, spreadsheet
 from portal.invoices import queries as invoice_queries
@@ -29,8 +29,6 @@ from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.models import Invoice
 from portal.invoices.spreadsheet import DecimalMark
 from portal.jobs import workers
-
-ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
@@ -57,17 +55,7 @@ def migrate() -> None:
     Example:
       flask migrate
     """
-    newest_schema()
-
-
-def newest_schema() -> None:
-    """Bring the database to the newest schema; a second call changes nothing."""
-    from alembic import command
-    from alembic.config import Config
-
-    alembic = Config()
-    alembic.set_main_option("script_location", str(ROOT / "migrations"))
-    command.upgrade(alembic, "head")
+    schema.migrate()
 
 
 @click.command()

@@ -19,8 +19,7 @@ from deploy.dev.demo_company import BOATS, CAFE, HOTEL, WORKSHOP, Company
 from deploy.dev.demo_past import past
 from deploy.dev.seed import BAKERY, INVOICES, STUDIO, TRADING, DemoCustomer, DemoInvoice
 from portal.app import create_app
-from portal.cli import newest_schema
-from portal.core import audit, company_days
+from portal.core import audit, company_days, schema
 from portal.core.money import Money
 from portal.invoices.drafts import LineDraft
 from portal.mandates import service as mandates
@@ -242,7 +241,7 @@ def main() -> None:
     sandbox_file = parser.parse_args().sandbox
     app = create_app()
     seed.refuse_elsewhere()
-    newest_schema()
+    schema.migrate()
     with past(app, sandbox_file) as moment, audit.acting(audit.Actor("cli", "seed")):
         fill(Company(moment))
 

@@ -469,9 +469,3 @@ def among(column: InstrumentedAttribute[Any], values: str, dialect: str) -> Colu
     if dialect == "postgresql":
         return column == any_(bindparam(values, type_=postgresql.ARRAY(String)))
     return column.in_(bindparam(values, expanding=True))
-
-
-def is_reachable() -> bool:
-    """Whether a query is answered now. Raises SQLAlchemyError when it is not."""
-    with reading() as session:
-        return bool(session.execute(select(1)).scalar_one())

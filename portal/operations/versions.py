@@ -6,16 +6,14 @@ import platform
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from portal import RELEASE, gateway
-from portal.core import config
+from portal.core import config, schema
 
-MIGRATIONS: Final = Path(__file__).parents[2] / "migrations" / "versions"
 # Those whose version somebody asks for when something is wrong.
 LIBRARIES: Final = ("Flask", "SQLAlchemy", "psycopg", "stripe", "WeasyPrint", "webauthn", "cryptography", "gunicorn")
 
@@ -43,8 +41,8 @@ def of_this_process(session: Session) -> Versions:
     return Versions(
         release=RELEASE,
         commit=config.current().build_commit,
-        schema=session.scalar(text("SELECT version_num FROM alembic_version")) or "",
-        expected_schema=_newest_migration(),
+        schema=schema.of_database(session),
+        expected_schema=schema.needed(),
         python=platform.python_version(),
         database=_database(session),
         stripe_api=gateway.current().api_version,
@@ -57,12 +55,6 @@ def _database(session: Session) -> str:
     if dialect == "sqlite":
         return f"SQLite {session.scalar(text('SELECT sqlite_version()'))}"
     return f"PostgreSQL {str(session.scalar(text('SHOW server_version'))).partition(' ')[0]}"
-
-
-@cache
-def _newest_migration() -> str:
-    """By the numbers with which the files begin, without importing Alembic into the web."""
-    return max((file.name.partition("_")[0] for file in MIGRATIONS.glob("[0-9]*.py")), default="")
 
 
 @cache

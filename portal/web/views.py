@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, Response, make_response, redirect, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal.core import config, db
+from portal.core import config, db, schema
 from portal.core.errors import NotFound
 from portal.web.pages import THEME_COOKIE, THEMES, limiter, local_path
 
@@ -73,6 +73,8 @@ def healthz() -> Response:
 @bp.get("/readyz")
 @limiter.exempt
 def readyz() -> Response:
-    """The process can do its work: the database answers."""
-    db.is_reachable()
-    return make_response("ok\n", {"Content-Type": "text/plain"})
+    """The process can do its work: the database answers, and has the schema that this release needs."""
+    with db.reading() as session:
+        is_ready = schema.is_new_enough(session)
+    text = "ok\n" if is_ready else "The database has an older schema than this release needs: run `flask migrate`.\n"
+    return make_response(text, 200 if is_ready else 503, {"Content-Type": "text/plain"})
