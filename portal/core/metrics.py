@@ -23,6 +23,9 @@ JOB_SECONDS: Final = Histogram(
 OUTAGE_SECONDS: Final = Gauge(
     "portal_outage_seconds", "For how long jobs have waited for this service; 0 when none does.", ["service"]
 )
+OLDEST_DUE: Final = Gauge(
+    "portal_oldest_due_job_seconds", "For how long the oldest job of a lane has been due; 0 when none is.", ["lane"]
+)
 CLOCK_SET_BACK: Final = Counter("portal_clock_set_back", "How often the database's clock was found to be set back.")
 # What the sweepers found without a job; "what" is the feature.
 LOST_JOBS_REQUEUED: Final = Counter("portal_lost_jobs_requeued", "Rows that had lost their job and got one.", ["what"])

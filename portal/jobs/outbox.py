@@ -152,6 +152,14 @@ def _due(now: Any, most: int, lane: Lane | None = None) -> Select[JobRow]:
     return due if lane is None else due.where(JobRow.lane == literal_column(str(lane.value)))
 
 
+def oldest_due(session: Session) -> dict[Lane, datetime | None]:
+    """Since when the oldest job of each lane has been due that nobody has begun; None where none is."""
+    now = database_now(session)
+    heads = [_due(now, 1, lane).with_only_columns(JobRow.run_at).scalar_subquery() for lane in Lane]
+    (row,) = session.execute(select(*heads))
+    return dict(zip(Lane, row, strict=True))
+
+
 def _not_held(due: Select[JobRow]) -> Select[JobRow]:
     """Only what may be done in recovery mode."""
     return due.where(JobRow.name.in_(sorted(names_in_recovery())))

@@ -99,6 +99,9 @@ def housekeeping() -> None:
             own_jobs.tend_recovery.enqueue(session)
         mend_times(session)
         outbox.enqueue_periodic(session)
+        for lane, since in outbox.oldest_due(session).items():
+            due_for = database_now(session) - since if since else timedelta()
+            metrics.OLDEST_DUE.labels(lane.name.lower()).set(max(due_for.total_seconds(), 0))
         away = {outage.service: outage for outage in outages_now(session)}
         for service in outages.SERVICES:
             lasted = database_now(session) - away[service].since if service in away else timedelta()

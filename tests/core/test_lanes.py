@@ -48,6 +48,17 @@ def test_the_first_lane_that_has_some_is_taken_from(database: str, work: Work) -
     assert taken(()) == [mail]
 
 
+def test_the_oldest_that_is_due_is_known_for_each_lane(database: str, work: Work) -> None:
+    add(DOCUMENTS, DOCUMENTS, MONEY)
+    with db.reading() as session:
+        since = outbox.oldest_due(session)
+    at = {row.id: row.run_at for row in jobs()}
+    assert since == {MONEY: max(at.values()), MESSAGES: None, DOCUMENTS: min(at.values()), UPKEEP: None}
+    taken([DOCUMENTS], most=2)
+    with db.reading() as session:
+        assert outbox.oldest_due(session)[DOCUMENTS] is None
+
+
 def test_a_job_is_left_in_its_lane(app: Flask, database: str) -> None:
     by_name = declared()
     assert {name for name in by_name if by_name[name].lane == DOCUMENTS} >= {"documents.render", "books.make_pack"}
