@@ -7,7 +7,7 @@ from flask.cli import with_appcontext
 
 from portal.accounts import access
 from portal.accounts import service as accounts
-from portal.core import db
+from portal.core import db, languages
 from portal.core.commands import as_json_option, show, show_one, told_plainly
 from portal.core.permissions import STAFF_ROLES
 from portal.identity import queries as account_queries
@@ -24,7 +24,7 @@ def staff() -> None:
 @click.option(
     "--role", type=click.Choice([role.value for role in STAFF_ROLES]), required=True, help="What they may do."
 )
-@click.option("--language", default="", help="Of pages and mails: en, de.")
+@click.option("--language", default="", help=f"Of pages and mails: {', '.join(languages.shipped())}.")
 @as_json_option
 @with_appcontext
 def create_staff(email: str, name: str, role: str, language: str, *, as_json: bool) -> None:
@@ -157,7 +157,7 @@ def customer() -> None:
 @click.argument("email")
 @click.option("--name", required=True, help="The person or company that is billed.")
 @click.option("--contact", default="", help="Who signs in, if it is someone else.")
-@click.option("--language", default="", help="Of pages, mails and receipts: en, de.")
+@click.option("--language", default="", help=f"Of pages, mails and receipts: {', '.join(languages.shipped())}.")
 @click.option("--address", default="", help='Lines, separated by "|".')
 @click.option("--country", default="", help="Two letters: DE, AT.")
 @click.option("--tax-id", default="", help="As it is to appear on documents.")

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -21,10 +20,8 @@ from babel.support import NullTranslations, Translations
 
 from portal.core import clock, company_days, config
 from portal.core.errors import PortalError
+from portal.core.languages import CATALOGUES, SOURCE
 from portal.core.money import Money, exponent
-
-CATALOGUES: Final = Path(__file__).parents[1] / "translations"
-SOURCE: Final = "en"
 
 
 @cache
@@ -37,8 +34,14 @@ def catalogue(language: str) -> NullTranslations:
 
 def choices() -> list[tuple[str, str]]:
     """The languages of the settings for a form, each under its own name, for those who cannot read the present one."""
-    codes = config.current().languages
-    return [(code, (Locale.parse(code).get_display_name(code) or code).capitalize()) for code in codes]
+    return [(code, _own_name(code)) for code in config.current().languages]
+
+
+@cache
+def _own_name(code: str) -> str:
+    """ "Deutsch", "Français", "Deutsch (Österreich)": some languages write their names small, where no sentence begins."""
+    name = Locale.parse(code).get_display_name(code) or code
+    return name[0].upper() + name[1:]
 
 
 def translate(message: str, language: str, **facts: object) -> str:
@@ -155,9 +158,14 @@ class _ZoneAt:
     local: datetime = field(compare=False)
 
 
+_UTC: Final = frozenset({"UTC", "Etc/UTC"})
+
+
 @lru_cache(maxsize=4_000)
 def _zone_text(at: _ZoneAt, language: str) -> str:
     """What the language calls the zone at this time, else how far it is ahead: "PST", "MEZ", "UTC+5:30"."""
+    if at.zone in _UTC:
+        return "UTC"  # "TU" in French, which few readers know
     name = get_timezone_name(at.local, width="short", locale=language)
     if not name.startswith(("+", "-")):
         return name

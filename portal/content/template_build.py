@@ -6,23 +6,23 @@ without it each process compiles for itself. It needs none of the portal's setti
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from jinja2 import pass_context
 
-from portal.content import language
 from portal.content.templates import BUILT, CompiledTemplates, LocaleEnvironment
+from portal.core import languages
 
 _KINDS: Final = (".html", ".txt")
 
 
-def build(folder: Path = BUILT) -> int:
-    """Compile what is not compiled yet, and remove what belongs to no template as it is now. Returns how many there are."""
+def build(folder: Path = BUILT, of: Iterable[str] = languages.shipped()) -> int:
+    """Compile what is not compiled yet, in these languages, and remove all else. Returns how many there are."""
     folder.mkdir(exist_ok=True)
     used = set()
-    languages = (language.SOURCE, *(found.name for found in language.CATALOGUES.iterdir() if found.is_dir()))
-    for locale in sorted(set(languages)):
+    for locale in of:
         environment = LocaleEnvironment(locale)
         # Each user of the environment has its own, which is given the context.
         environment.filters.setdefault("datetime", pass_context(lambda _context, moment: str(moment)))

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -31,7 +32,7 @@ from markupsafe import Markup
 
 from portal.content import inlining, language
 from portal.content.compiling import QuickGenerator, QuickTemplate
-from portal.core import config
+from portal.core import config, languages
 from portal.core.money import Money
 
 TEMPLATES: Final = Path(__file__).parents[2] / "templates"
@@ -100,14 +101,29 @@ class LocaleEnvironment(Environment):
 
 
 class _Translator(NodeTransformer):
-    """Puts constant texts in place of the calls that look them up, as Jinja's own newstyle gettext would give them."""
+    """Puts constant texts in place of the calls that look them up, as Jinja's own newstyle gettext would give them.
+
+    The colon of `{{ _("Customer") }}: {{ name }}` becomes the language's own: in French a space stands before it.
+    """
 
     def __init__(self, catalogue: Any, shape: Callable[[str], str]) -> None:
         self._lookups = {"_": catalogue.gettext, "gettext": catalogue.gettext, "pgettext": catalogue.pgettext}
         self._shape = shape
+        self._colon = catalogue.pgettext("after a label", ":")
+
+    def visit_Output(self, output: nodes.Output) -> nodes.Node:  # noqa: N802  # Jinja's name
+        for label, after in pairwise(output.nodes):
+            if self._lookup(label) and isinstance(after, nodes.TemplateData) and after.data.startswith(": "):
+                after.data = self._colon + after.data[1:]
+        return self.generic_visit(output)
+
+    def _lookup(self, node: nodes.Node) -> Callable[..., str] | None:
+        """What looks a text up, where the node is a call of it."""
+        is_call = isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name)
+        return self._lookups.get(node.node.name) if is_call else None  # type: ignore[attr-defined]
 
     def visit_Call(self, call: nodes.Call) -> nodes.Node:  # noqa: N802  # Jinja's name
-        lookup = self._lookups.get(call.node.name) if isinstance(call.node, nodes.Name) else None
+        lookup = self._lookup(call)
         words = [part.value for part in call.args if isinstance(part, nodes.Const)]
         is_constant = len(words) == len(call.args) and not (call.kwargs or call.dyn_args or call.dyn_kwargs)
         if lookup is None or not is_constant:
@@ -138,7 +154,9 @@ class BuiltTemplates(CompiledTemplates):
 def _shared_digest(locale: str) -> str:
     here = Path(__file__).parent
     found = hashlib.sha256(jinja2.__version__.encode())
-    catalogues = (language.CATALOGUES / locale).rglob("*.mo") if locale else ()
+    # "de_AT" has the texts of "de".
+    folders = {languages.CATALOGUES / name for name in (locale, locale.partition("_")[0]) if name}
+    catalogues = (file for folder in folders for file in folder.rglob("*.mo"))
     own = (here / name for name in ("templates.py", "template_build.py", "compiling.py", "inlining.py"))
     for file in sorted([*TEMPLATES.glob("components/*.html"), *catalogues, *own]):
         found.update(file.name.encode() + b"\0" + file.read_bytes())

@@ -20,6 +20,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from portal.core import money, unsafe_settings
+from portal.core.languages import shipped as shipped_languages
 from portal.core.permissions import STAFF_ROLES, Role
 
 STRIPE_API = "https://api.stripe.com"
@@ -120,7 +121,7 @@ class Settings(BaseSettings):
     mail_password: SecretStr = SecretStr("")
     mail_sender: str = "billing@example.com"
 
-    languages: Annotated[tuple[str, ...], NoDecode] = ("en", "de")
+    languages: Annotated[tuple[str, ...], NoDecode] = shipped_languages()
     # One of them, for mails to staff, which go to one address; unsaid, the first.
     staff_language: str = ""
     timezone: str = "UTC"

@@ -5,6 +5,7 @@ Source: Stripe, "Supported currencies" (zero-decimal, three-decimal and special-
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
@@ -41,6 +42,7 @@ CHARGEABLE = ZERO_DECIMAL | TWO_DECIMAL | THREE_DECIMAL
 LARGEST_MINOR = 99_999_999
 # The largest number that a column holds (a signed 64-bit one).
 _LARGEST_STORED = 2**63 - 1
+_SPACE_BETWEEN_DIGITS = re.compile(r"(?<=\d)[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}](?=\d)")
 _LARGEST_MINOR_OF = {
     "cop": 9_999_999_999,
     "huf": 9_999_999_999,
@@ -241,7 +243,13 @@ def parse(text: str, currency: str, locale: str = "en") -> Money:
 
 
 def parse_number(text: str, locale: str = "en") -> Decimal:
-    """What a person typed as a number of this language ("1.234,5" in German). Raises ValueError when it is none."""
+    """What a person typed as a number of this language ("1.234,5" in German). Raises ValueError when it is none.
+
+    Where a space stands between thousands, as in French, whichever space was typed will do: keyboards have the plain one alone.
+    """
+    group = get_group_symbol(locale)
+    if group.isspace():
+        text = _SPACE_BETWEEN_DIGITS.sub(group, text)
     # Letters would be Infinity, NaN, or an exponent: "1e999999999" is short to type and takes minutes to write out.
     if any(mark.isalpha() for mark in text):
         raise ValueError(f"not a number: {text!r}")

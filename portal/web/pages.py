@@ -31,7 +31,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.content.templates import LocaleEnvironment
-from portal.core import audit, card_numbers, company_days, config, networks, patience, recovery, time_zones
+from portal.core import audit, card_numbers, company_days, config, languages, networks, patience, recovery, time_zones
 from portal.web import forwarded, static_build, static_files
 
 # Browsers ask for HTTPS alone from then on, in seconds.
@@ -222,13 +222,25 @@ def reader_language() -> str:
     An app has no browser: its wish counts alone.
     """
     if is_api():
-        return language.supported(request.accept_languages.best_match(config.current().languages))
+        return language.supported(_wished_language())
     chosen = session.get("language")
     if chosen is None and current_user and current_user.is_authenticated:
         chosen = current_user.language
     if chosen is None:
-        chosen = request.accept_languages.best_match(config.current().languages)
+        chosen = _wished_language()
     return language.supported(chosen)
+
+
+def _wished_language() -> str | None:
+    """The first of the wishes that we have, also in another country's form: "fr-CA" is French, and comes before the English after it."""
+    offered = {code.lower().replace("_", "-"): code for code in reversed(config.current().languages)}
+    offered = {code.partition("-")[0]: name for code, name in offered.items()} | offered
+    for wish, quality in request.accept_languages:
+        wished = wish.lower()
+        for code in (wished, wished.partition("-")[0]):
+            if quality > 0 and code in offered:
+                return offered[code]
+    return None
 
 
 def reader_zone() -> ZoneInfo:
@@ -377,6 +389,7 @@ def _context() -> dict[str, Any]:
             "zone": company_days.zone().key,
         },
         "locale": reader_language(),
+        "languages": language.choices(),
         "reader_zone": g.reader_zone if "reader_zone" in g else reader_zone(),
         "request_id": g.get("request_id", ""),
         "theme": reader_theme(),
@@ -392,7 +405,7 @@ def install(app: Flask) -> None:
         raise config.WrongSettings(f"PORTAL_COMPANY_LOGO: there is no file static/{logo}")
     app.before_request(_begin_request)  # the first: what the others refuse has a request id and an actor, too
     app.before_request(_refuse_other_sites)
-    babel.init_app(app, locale_selector=reader_language, default_translation_directories=str(language.CATALOGUES))
+    babel.init_app(app, locale_selector=reader_language, default_translation_directories=str(languages.CATALOGUES))
     app.before_request(
         _hold_changes
     )  # before what a form is checked for: whatever it holds, this is why nothing is done

@@ -360,7 +360,7 @@ def test_changes_are_recorded_with_before_and_after(user: User) -> None:
 
 
 def test_a_language_that_is_not_offered_becomes_the_first_one(user: User) -> None:
-    identity.change_profile(user.id, name="Ada", language="fr")
+    identity.change_profile(user.id, name="Ada", language="it")
     with db.reading() as session:
         assert session.get_one(User, user.id).language == "en"
 

@@ -154,6 +154,12 @@ def test_a_time_says_whose_clock_it_is_by(zone: str, moment: datetime, english: 
     assert tuple(one.replace("\N{NARROW NO-BREAK SPACE}", " ") for one in found) == (english, german)
 
 
+@pytest.mark.parametrize(("locale", "shown"), [("es", "29 feb 2028, 12:00 UTC"), ("fr", "29 févr. 2028, 12:00 UTC")])
+def test_utc_is_called_so_in_every_language(locale: str, shown: str) -> None:
+    """French has a name of its own for it, which few know."""
+    assert datetime_text(NOON, locale, time_zones.first_known("UTC")) == shown
+
+
 @given(zone=st.sampled_from(time_zones.offered()), moment=st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_each_zone_that_is_offered_can_be_written_in_each_language(zone: str, moment: datetime) -> None:
     for locale in config.current().languages:

@@ -136,7 +136,7 @@ def test_all_that_is_missing_is_named_at_once(load: Load) -> None:
         ("PORTAL_MAIL_PORT", "smtp"),
         ("PORTAL_LANGUAGES", ","),
         ("PORTAL_LANGUAGES", "en,klingon"),
-        ("PORTAL_STAFF_LANGUAGE", "fr"),
+        ("PORTAL_STAFF_LANGUAGE", "it"),
         ("PORTAL_TIMEZONE", "Europe/Nowhere"),
         ("PORTAL_TIMEZONE", "../../etc/passwd"),
         ("PORTAL_COMPANY_COLOUR", "red"),

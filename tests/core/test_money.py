@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import FrozenInstanceError
 from decimal import Decimal
 from typing import Any
@@ -11,10 +12,12 @@ from babel.numbers import format_currency
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.core import money
+from portal.core import languages, money
 from portal.core.money import CurrencyMismatch, Money
 
-LOCALES = ("en", "de")
+LOCALES = languages.shipped()
+# What stands between thousands, and before the decimals.
+MARKS = {"en": (",", "."), "de": (".", ","), "es": (".", ","), "fr": ("\N{NARROW NO-BREAK SPACE}", ",")}
 # Two, none and three decimals, and the two that Stripe counts in hundredths that must be 00.
 CURRENCIES = ("eur", "usd", "chf", "jpy", "krw", "kwd", "bhd", "isk", "ugx")
 
@@ -35,10 +38,8 @@ def test_what_is_written_for_a_person_reads_back_as_the_same_amount(amount: Mone
     digits = money.exponent(amount.currency)
     whole, _, decimals = f"{abs(amount.decimal):,.{digits}f}".partition(".")
     sign = "-" if amount.minor < 0 else ""
-    if locale == "de":
-        text = sign + whole.replace(",", ".") + (f",{decimals}" if decimals else "")
-    else:
-        text = sign + whole + (f".{decimals}" if decimals else "")
+    between, before = MARKS[locale]
+    text = sign + whole.replace(",", between) + (f"{before}{decimals}" if decimals else "")
     assert money.parse(text, amount.currency, locale) == amount
     assert text.removeprefix("-") in amount.format(locale)
 
@@ -51,19 +52,21 @@ def test_the_plain_form_and_the_decimal_lose_nothing(amount: Money) -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "english", "german"),
+    ("amount", "english", "german", "spanish", "french"),
     [
-        (Money(1234_50, "eur"), "€1,234.50", "1.234,50 €"),
-        (Money(-5_00, "usd"), "-$5.00", "-5,00 $"),
-        (Money(1_234, "jpy"), "¥1,234", "1.234 ¥"),
-        (Money(1_500, "kwd"), "KWD 1.500", "1,500 KWD"),
-        (Money(500_00, "isk"), "ISK 500.00", "500,00 ISK"),
-        (Money(500_00, "ugx"), "UGX 500.00", "500,00 UGX"),
+        (Money(1234_50, "eur"), "€1,234.50", "1.234,50 €", "1.234,50 €", "1 234,50 €"),
+        (Money(-5_00, "usd"), "-$5.00", "-5,00 $", "-5,00 US$", "-5,00 $US"),
+        (Money(1_234, "jpy"), "¥1,234", "1.234 ¥", "1.234 JPY", "1 234 JPY"),
+        (Money(1_500, "kwd"), "KWD 1.500", "1,500 KWD", "1,500 KWD", "1,500 KWD"),
+        (Money(500_00, "isk"), "ISK 500.00", "500,00 ISK", "500,00 ISK", "500,00 ISK"),
+        (Money(500_00, "ugx"), "UGX 500.00", "500,00 UGX", "500,00 UGX", "500,00 UGX"),
     ],
 )
-def test_amounts_look_as_the_reader_writes_them(amount: Money, english: str, german: str) -> None:
-    shown = [amount.format(locale).replace("\N{NO-BREAK SPACE}", " ") for locale in LOCALES]
-    assert shown == [english, german]
+def test_amounts_look_as_the_reader_writes_them(
+    amount: Money, english: str, german: str, spanish: str, french: str
+) -> None:
+    shown = [re.sub(r"\s", " ", amount.format(locale)) for locale in ("en", "de", "es", "fr")]
+    assert shown == [english, german, spanish, french]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +111,17 @@ def test_an_english_amount_is_not_misread_by_a_german_reader() -> None:
     assert money.parse("1.234", "eur", "de") == Money(1234_00, "eur")
     with pytest.raises(ValueError, match="not a number"):
         money.parse("12.34", "eur", "de")
+
+
+@pytest.mark.parametrize("space", [" ", "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}"])
+def test_whatever_space_a_french_reader_types_between_thousands(space: str) -> None:
+    """No keyboard has the one that French typography asks for."""
+    assert money.parse(f" 1{space}234{space}567,50 ", "eur", "fr") == Money(1_234_567_50, "eur")
+    for text in (f"12{space}34", f"1{space}{space}234", f"1{space}234,5{space}0"):
+        with pytest.raises(ValueError, match="not a number"):
+            money.parse(text, "eur", "fr")
+    with pytest.raises(ValueError, match="not a number"):
+        money.parse(f"1{space}234", "eur", "de")
 
 
 @pytest.mark.parametrize("minor", [1.0, 1.5, "100", Decimal(1), None, True])

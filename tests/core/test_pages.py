@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
+import html5lib
 import pytest
 import time_machine
 from flask import Flask
@@ -318,8 +319,33 @@ def test_a_choice_of_language_stays_with_the_browser(client: FlaskClient) -> Non
     assert client.get("/language/tlh").status_code == 404
 
 
+def test_every_language_is_offered_under_its_own_name(client: FlaskClient) -> None:
+    page = html5lib.parse(client.get("/sign-in?next=/cards").text, namespaceHTMLElements=False)
+    offered = page.findall(".//*[@class='languages']/a")
+    assert [(link.get("lang"), link.text) for link in offered] == [
+        ("en", "English"),
+        ("de", "Deutsch"),
+    ]
+    assert [link.get("lang") for link in offered if link.get("aria-current")] == ["en"]
+    for link in offered:
+        assert client.get(link.get("href", "")).status_code == 303
+
+
+@pytest.mark.settings(PORTAL_LANGUAGES="de")
+def test_where_there_is_one_language_no_choice_is_offered(client: FlaskClient) -> None:
+    page = client.get("/sign-in").text
+    assert '<html lang="de"' in page and 'class="languages"' not in page
+    assert client.get("/language/en").status_code == 404
+
+
 def test_without_a_choice_the_browser_is_asked(client: FlaskClient) -> None:
-    for wish, language in (("de-AT,de;q=0.9", "de"), ("fr,de;q=0.5", "de"), ("fr", "en"), ("", "en")):
+    for wish, language in (
+        ("de-AT,de;q=0.9", "de"),
+        ("it,de;q=0.5", "de"),
+        ("de-AT,en;q=0.5", "de"),
+        ("it", "en"),
+        ("", "en"),
+    ):
         page = client.get("/sign-in", headers={"Accept-Language": wish}).get_data(as_text=True)
         assert f'<html lang="{language}"' in page, wish
 

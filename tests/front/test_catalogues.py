@@ -1,4 +1,4 @@
-"""Every text for people is there in German, holds the same places for facts, and is compiled as it is written."""
+"""Every text for people is there in each language, holds the same places for facts, and is compiled as it is written."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
+from portal.core import languages
+
 ROOT = Path(__file__).resolve().parents[2]
-TRANSLATIONS = ROOT / "portal" / "translations"
-GERMAN = TRANSLATIONS / "de" / "LC_MESSAGES" / "messages.po"
+TRANSLATED = languages.shipped()[1:]
 KEYWORDS: dict[str, Any] = {
     "_": None,
     "gettext": None,
@@ -41,7 +43,7 @@ class Key:
 
 
 def texts(catalogue: Catalog) -> dict[Key, tuple[Text, Text]]:
-    """English and German, with their plurals."""
+    """English and its translation, with their plurals."""
     return {
         Key(singular(_frozen(message.id)), _context(message)): (_frozen(message.id), _frozen(message.string))
         for message in catalogue
@@ -63,17 +65,25 @@ def singular(text: Text) -> str:
     return text if isinstance(text, str) else text[0]
 
 
+def _file(language: str) -> Path:
+    return languages.CATALOGUES / language / "LC_MESSAGES" / "messages.po"
+
+
 @cache
-def german() -> dict[Key, tuple[Text, Text]]:
-    with GERMAN.open("rb") as file:
-        return texts(read_po(file, locale="de"))
+def translated(language: str) -> dict[Key, tuple[Text, Text]]:
+    with _file(language).open("rb") as file:
+        return texts(read_po(file, locale=language))
+
+
+def versions(text: Text) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else text
 
 
 @cache
 def spoken() -> set[Key]:
     """Every text that the code and the templates hand to gettext."""
     parse: Callable[[io.StringIO], tuple[Any, Any]] = parse_mapping_cfg  # babel brings no type for it
-    methods, options = parse(io.StringIO((TRANSLATIONS / "babel.cfg").read_text("utf-8")))
+    methods, options = parse(io.StringIO((languages.CATALOGUES / "babel.cfg").read_text("utf-8")))
     return {
         Key(singular(message), context or "")
         for folder in ("portal", "templates")
@@ -86,24 +96,34 @@ def spoken() -> set[Key]:
     }
 
 
-def test_everything_is_there_in_german() -> None:
-    known = {key for key, (_english, translated) in german().items() if singular(translated)}
+def test_each_folder_of_translations_is_a_language_of_the_portal() -> None:
+    """One whose catalogue is not compiled would be in nobody's choice, and in no test here."""
+    assert {folder.name for folder in languages.CATALOGUES.iterdir() if folder.is_dir()} == set(TRANSLATED)
+    assert "de" in TRANSLATED
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_everything_is_there(language: str) -> None:
+    known = {key for key, (_english, translation) in translated(language).items() if all(versions(translation))}
     assert sorted(spoken() - known) == [], "run `make texts`, translate what is empty, and run it again"
 
 
-def test_the_catalogue_holds_nothing_that_nobody_says() -> None:
-    assert sorted(german().keys() - spoken()) == [], "run `make texts`"
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_the_catalogue_holds_nothing_that_nobody_says(language: str) -> None:
+    assert sorted(translated(language).keys() - spoken()) == [], "run `make texts`"
 
 
-def test_translations_have_the_same_places() -> None:
-    for text, translated in german().values():
-        for version in translated if isinstance(translated, tuple) else (translated,):
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_translations_have_the_same_places(language: str) -> None:
+    for text, translation in translated(language).values():
+        for version in versions(translation):
             assert set(PLACE.findall(version)) == set(PLACE.findall(singular(text))), text
 
 
-def test_the_catalogue_is_compiled() -> None:
-    with GERMAN.with_suffix(".mo").open("rb") as file:
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_the_catalogue_is_compiled(language: str) -> None:
+    with _file(language).with_suffix(".mo").open("rb") as file:
         compiled = texts(read_mo(file))
-    assert {key: translated for key, (_english, translated) in compiled.items()} == {
-        key: translated for key, (_english, translated) in german().items()
+    assert {key: translation for key, (_english, translation) in compiled.items()} == {
+        key: translation for key, (_english, translation) in translated(language).items()
     }, "run `make texts`"

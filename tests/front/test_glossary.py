@@ -11,7 +11,7 @@ from portal.content.templates import LocaleEnvironment
 from portal.invoices.statuses import InvoiceStanding
 from portal.payments.statuses import PaymentStatus
 from portal.refunds.statuses import RefundStatus
-from tests.front.test_catalogues import ROOT, german
+from tests.front.test_catalogues import ROOT, translated
 
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text("utf-8")
 STATUSES = {"invoice": InvoiceStanding, "payment": PaymentStatus, "refund": RefundStatus}
@@ -23,10 +23,10 @@ def table(title: str) -> list[list[str]]:
     return rows[2:]
 
 
-@pytest.mark.parametrize(("english", "translated"), [row[:2] for row in table("Terms")])
-def test_a_term_is_what_texts_say(english: str, translated: str) -> None:
-    said = german().values()
-    for term, texts in ((english, [text for text, _de in said]), (translated, [text for _en, text in said])):
+@pytest.mark.parametrize(("english", "german"), [row[:2] for row in table("Terms")])
+def test_a_term_is_what_texts_say(english: str, german: str) -> None:
+    said = translated("de").values()
+    for term, texts in ((english, [text for text, _de in said]), (german, [text for _en, text in said])):
         plain = " ".join(" ".join([text] if isinstance(text, str) else text) for text in texts).casefold()
         # German bends words: "Automatische Zahlung", "der automatischen Zahlung".
         bent = r"\w*\s".join(map(re.escape, term.casefold().split()))
@@ -41,6 +41,6 @@ def test_every_status_of_the_api_is_in_the_glossary_and_no_other() -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_pages_call_each_status_as_the_glossary_does(language: str) -> None:
     pages: Any = LocaleEnvironment(language).get_template("components/status.html").module
-    for noun, code, english, translated, _meaning in table("Statuses"):
+    for noun, code, english, german, _meaning in table("Statuses"):
         shown = pages.status_text(noun, code.strip("`"))
-        assert str(shown).strip() == {"en": english, "de": translated}[language], (noun, code)
+        assert str(shown).strip() == {"en": english, "de": german}[language], (noun, code)

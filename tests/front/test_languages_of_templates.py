@@ -22,6 +22,7 @@ TEMPLATES = {
     "sign.html": '{{ _("%(rate)s%%", rate=19) }} {{ _("100%% & more") }}',
     "plain.txt": '{{ _("100%% & more") }} {{ _("Due on %(day)s", day="<b>") }}',
     "meant.html": '{{ pgettext("recipient", "To") }} {{ _("To") }}',
+    "labels.txt": '{{ _("Customer") }}: Ada: B {{ _("Due on %(day)s", day="1") }}: {{ "x" }}: {{ pgettext("recipient", "To") }}:-',
     "computed.html": '{% for text in ("Open", "Paid") %}{{ _(text) }} {% endfor %}',
 }
 
@@ -45,6 +46,18 @@ def _written(locale: str, template: str) -> str:
 def test_a_template_speaks_the_language_of_its_environment(template: str, english: str, german: str) -> None:
     assert _written("en", template) == english
     assert _written("de", template) == german
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Customer: Ada: B Due on 1: x: To:-"),
+        ("de", "Kunde: Ada: B Fällig am 1: x: An:-"),
+    ],
+)
+def test_the_colon_after_a_label_is_that_of_the_language(language: str, said: str) -> None:
+    """And none that belongs to what is shown, or to a command."""
+    assert _written(language, "labels.txt") == said
 
 
 def _two_customers(session: Session) -> tuple[tuple[Customer, User], tuple[Customer, User]]:

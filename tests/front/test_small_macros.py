@@ -9,6 +9,7 @@ from jinja2 import Undefined, nodes
 
 from portal.content import inlining
 from portal.content.templates import LocaleEnvironment
+from portal.core import languages
 from portal.core.money import Money
 
 pytestmark = pytest.mark.database("sqlite")
@@ -43,7 +44,7 @@ FACTS = {
 }
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", languages.shipped())
 @pytest.mark.parametrize("template", CALLS.values(), ids=CALLS)
 def test_what_is_written_out_is_what_the_calls_give(app: object, template: str, language: str) -> None:
     written = LocaleEnvironment(language, undefined=Undefined)

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from fontTools.ttLib import TTFont
 
 from deploy.dev import cut_pico
-from portal.content import language
+from portal.core import languages
 from portal.web import compression, static_build
 
 
@@ -73,7 +73,7 @@ def test_pico_was_cut_for_every_element_of_our_pages() -> None:
 def test_the_font_has_the_letters_of_our_own_texts() -> None:
     [basic] = static_build.STATIC.glob("vendor/inter-*-basic.woff2")
     letters = set(TTFont(basic).getBestCmap())
-    for catalogue in Path(language.CATALOGUES).glob("*/LC_MESSAGES/messages.po"):
+    for catalogue in languages.CATALOGUES.glob("*/LC_MESSAGES/messages.po"):
         text = "".join(line for line in catalogue.read_text().splitlines() if line.startswith(("msg", '"')))
         lacking = {mark for mark in text if "LATIN" in unicodedata.name(mark, "") and ord(mark) not in letters}
         assert not lacking, f"{catalogue}: {lacking}"

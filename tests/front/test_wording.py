@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.front.test_catalogues import Text, german
+from tests.front.test_catalogues import TRANSLATED, Text, translated, versions
 
 PLACE = re.compile(r"%\(\w+\)[sd]")
 
@@ -39,23 +39,27 @@ GERMAN = {
     "no straight quotation mark": r"[\"']",
     "a space that does not break before %": r" %%",
 }
+WORDING = {"de": GERMAN}
 
 
 def violations(texts: list[Text], rule: str) -> Iterator[str]:
     for text in texts:
-        for version in [text] if isinstance(text, str) else text:
+        for version in versions(text):
             if re.search(rule, PLACE.sub("…", version)):
                 yield version
 
 
 @pytest.mark.parametrize("rule", ENGLISH)
 def test_english(rule: str) -> None:
-    assert list(violations([english for english, _german in german().values()], ENGLISH[rule])) == []
+    assert list(violations([english for english, _german in translated("de").values()], ENGLISH[rule])) == []
 
 
-@pytest.mark.parametrize("rule", GERMAN)
-def test_german(rule: str) -> None:
-    assert list(violations([translated for _english, translated in german().values()], GERMAN[rule])) == []
+@pytest.mark.parametrize(
+    ("language", "rule"), [(language, rule) for language, rules in WORDING.items() for rule in rules]
+)
+def test_a_translation(language: str, rule: str) -> None:
+    translations = [translation for _english, translation in translated(language).values()]
+    assert list(violations(translations, WORDING[language][rule])) == []
 
 
 # How a text names where on the pages something is: “Save card”, under Operations, Jobs.
@@ -66,18 +70,19 @@ UNDER = re.compile(
 )
 
 
-def test_what_a_text_leads_to_is_called_in_german_as_the_page_is() -> None:
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_what_a_text_leads_to_is_called_as_the_page_is(language: str) -> None:
     """„unter Betrieb, Hintergrundaufträge“, where the tab is called so."""
-    said = {key.text: translated for key, (_english, translated) in german().items() if not key.context}
+    said = {key.text: translation for key, (_english, translation) in translated(language).items() if not key.context}
     looked_at = 0
-    for english, translated in german().values():
+    for english, translation in translated(language).values():
         if not isinstance(english, str):
             continue
         labels = [label for label in QUOTED.findall(english) if label in said]
         labels += [label for found in UNDER.findall(english) for label in found if label in said]
         for label in labels:
             looked_at += 1
-            assert said[label] in translated, (label, said[label], translated)
+            assert said[label] in translation, (label, said[label], translation)
     assert looked_at >= 10
 
 
@@ -85,8 +90,8 @@ def test_german_asks_with_sie() -> None:
     """„Bitte wählen Sie …“, never „Bitte wählen“."""
     sentences = [
         sentence
-        for _english, translated in german().values()
-        for version in ([translated] if isinstance(translated, str) else translated)
+        for _english, translation in translated("de").values()
+        for version in versions(translation)
         for sentence in re.split(r"(?<=[.!?:;])\s", version)
         if sentence.startswith("Bitte ")
     ]

@@ -15,6 +15,18 @@ const TEXTS = {
     loading: "Die Seite Ihrer Bank wird geladen …",
     frame: "Seite Ihrer Bank",
   },
+  fr: {
+    title: "Authentifiez votre paiement",
+    cancel: "Annuler",
+    loading: "Chargement de la page de votre banque…",
+    frame: "Page de votre banque",
+  },
+  es: {
+    title: "Autentique su pago",
+    cancel: "Cancelar",
+    loading: "Cargando la página de su banco…",
+    frame: "Página de su banco",
+  },
 };
 
 const bankPage = document.getElementById("challengeFrame");
