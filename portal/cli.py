@@ -193,9 +193,12 @@ def create_invoice(
 @click.argument("file", type=click.File("rb"))
 @click.option("--decimal-mark", type=click.Choice([".", ","]), help="How the file writes decimals, if it is not clear.")
 @click.option("--dry-run", is_flag=True, help="Check the file and import nothing.")
+@click.option("--no-mails", is_flag=True, help="Mail none of these invoices: their customers have them from elsewhere.")
 @as_json_option
 @with_appcontext
-def import_invoices(file: BinaryIO, decimal_mark: DecimalMark | None, *, dry_run: bool, as_json: bool) -> None:
+def import_invoices(
+    file: BinaryIO, decimal_mark: DecimalMark | None, *, dry_run: bool, no_mails: bool, as_json: bool
+) -> None:
     """Issue the invoices in a CSV file: all of them, or none when a row is wrong.
 
     \b
@@ -203,7 +206,7 @@ def import_invoices(file: BinaryIO, decimal_mark: DecimalMark | None, *, dry_run
       flask invoice import docs/examples/invoices.csv --dry-run
     """
     with told_plainly():
-        report = importing.import_csv(file, decimal_mark=decimal_mark, dry_run=dry_run)
+        report = importing.import_csv(file, decimal_mark=decimal_mark, dry_run=dry_run, mailed=not no_mails)
     for problem in report.problems:
         place = f"line {problem.line}" if problem.line else "the file"
         click.echo(f"{place}{f', {problem.column}' if problem.column else ''}: {problem.text}", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -19,15 +19,26 @@ from portal.api.schemas import (
     Sent,
     Text,
 )
+from portal.core.units import LABELS, Supplies, Unit
 from portal.invoices import drafts
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
+
+_UNITS: Final = ", ".join(f"{unit} ({label.lower()})" for unit, label in LABELS.items())
 
 
 class NewInvoiceLine(Sent):
     description: Text = Field(max_length=drafts.LONGEST_DESCRIPTION, min_length=1)
     quantity: Quantity = "1"
+    unit: Annotated[Unit, Field(strict=False)] = Field(
+        default=Unit.ONE, description=f"What the quantity counts, as UN/ECE recommendation 20 has it: {_UNITS}."
+    )
     unit_price: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, description="Net, in minor units.")]
     tax_rate: Percent = Field(default="0", description="Percent.")
+    supplies: Supplies | None = Field(
+        default=None,
+        description="Whether the line is of goods or of services, which decides why it may have no tax; what the company mostly sells if "
+        "left out.",
+    )
 
 
 class NewInvoice(Sent):
@@ -53,8 +64,10 @@ class NewInvoice(Sent):
 class InvoiceLine(Answer):
     description: str
     quantity: str
+    unit: str = Field(description="A code of UN/ECE recommendation 20, as in a new line.")
     unit_price: int
     tax_rate: str
+    supplies: Supplies | None = Field(description="Null in lines of before it was kept.")
     net: int
     tax: int
 

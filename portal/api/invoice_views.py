@@ -100,4 +100,6 @@ def _line(line: invoice_schemas.NewInvoiceLine) -> LineDraft:
         quantity_thousandths=int(Decimal(line.quantity) * 1_000),
         unit_price_minor=line.unit_price,
         tax_rate_basis_points=int(Decimal(line.tax_rate) * 100),
+        unit=line.unit,
+        supplies=line.supplies or "",
     )

@@ -152,8 +152,10 @@ def _line(row: InvoiceLine) -> invoice_schemas.InvoiceLine:
     return invoice_schemas.InvoiceLine(
         description=row.description,
         quantity=_plain(row.quantity),
+        unit=row.unit,
         unit_price=row.unit_price_minor,
         tax_rate=_plain(row.tax_rate),
+        supplies=row.supplies,
         net=row.net_minor,
         tax=row.tax_minor,
     )

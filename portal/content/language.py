@@ -17,11 +17,14 @@ from babel import Locale
 from babel.dates import format_date, format_time, format_timedelta, get_timezone_name
 from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import NullTranslations, Translations
+from babel.units import format_unit
 
 from portal.core import clock, company_days, config
 from portal.core.errors import PortalError
 from portal.core.languages import CATALOGUES, SOURCE
 from portal.core.money import Money, exponent
+from portal.core.units import LABELS as UNIT_LABELS
+from portal.core.units import Unit
 
 
 @cache
@@ -110,6 +113,47 @@ def number_text(number: int, language: str) -> str:
 def decimal_text(number: Decimal, language: str) -> str:
     """As few digits as it needs: "19", "7,5"."""
     return format_decimal(number, locale=language)
+
+
+# How CLDR names a unit, and how long: measures are written by their signs.
+_UNITS: Final = {
+    Unit.MINUTE: ("duration-minute", "long"),
+    Unit.HOUR: ("duration-hour", "long"),
+    Unit.DAY: ("duration-day", "long"),
+    Unit.WEEK: ("duration-week", "long"),
+    Unit.MONTH: ("duration-month", "long"),
+    Unit.YEAR: ("duration-year", "long"),
+    Unit.GRAM: ("mass-gram", "narrow"),
+    Unit.KILOGRAM: ("mass-kilogram", "short"),
+    Unit.TONNE: ("mass-tonne", "short"),
+    Unit.METRE: ("length-meter", "short"),
+    Unit.KILOMETRE: ("length-kilometer", "short"),
+    Unit.SQUARE_METRE: ("area-square-meter", "short"),
+    Unit.CUBIC_METRE: ("volume-cubic-meter", "short"),
+    Unit.LITRE: ("volume-liter", "short"),
+    Unit.KILOWATT_HOUR: ("energy-kilowatt-hour", "short"),
+}
+
+
+def quantity_text(quantity: Decimal, unit: str, language: str) -> str:
+    """A quantity with its unit, a code of portal.core.units: "1.5 hours", "3 kg", "12" of what has none. An unknown one is its code."""
+    number = decimal_text(quantity, language)
+    if unit == Unit.ONE:
+        return number
+    if unit in _UNITS:
+        name, length = _UNITS[Unit(unit)]
+        return format_unit(quantity, name, length, locale=language)  # type: ignore[arg-type]
+    texts, count = catalogue(language), 1 if quantity == 1 else 2
+    if unit == Unit.PIECE:
+        return texts.ungettext("%(quantity)s piece", "%(quantity)s pieces", count) % {"quantity": number}
+    if unit == Unit.FLAT_RATE:
+        return texts.ungettext("%(quantity)s flat rate", "%(quantity)s flat rates", count) % {"quantity": number}
+    return f"{number} {unit}"
+
+
+def unit_text(unit: str, language: str) -> str:
+    """A unit by its name: "Hour"; an unknown one as its code."""
+    return translate(UNIT_LABELS[Unit(unit)], language) if unit in set[str](Unit) else unit
 
 
 def date_text(day: date | datetime, language: str) -> str:

@@ -78,6 +78,8 @@ class LocaleEnvironment(Environment):
             "date": lambda day: language.date_text(day, locale),
             "month": lambda day: language.month_text(day, locale),
             "decimalformat": lambda number: language.decimal_text(number, locale),
+            "unit": lambda code: language.unit_text(code, locale),
+            "quantity": lambda line: language.quantity_text(line.quantity, line.unit, locale),
             "shown": lambda facts: {name: language.shown(fact, locale) for name, fact in facts.items()},
         }
 

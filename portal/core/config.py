@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from portal.core import money, unsafe_settings
 from portal.core.languages import shipped as shipped_languages
 from portal.core.permissions import STAFF_ROLES, Role
+from portal.core.units import Supplies
 
 STRIPE_API = "https://api.stripe.com"
 STRIPE_JS = "https://js.stripe.com/endive/stripe.js"
@@ -62,9 +63,9 @@ class Company(BaseSettings):
     register_number: str = ""
     directors: str = ""
     legal_note: str = ""
-    # What an invoice says about lines without tax: what is sold to other countries, and the law that exempts it at home, in the words that
-    # are to stand there, such as "Small business, no VAT (§ 19 UStG)".
-    supplies: Literal["services", "goods"] = "services"
+    # What is sold, where a line of an invoice does not say it itself; and the law that exempts it at home, in the words that are to stand
+    # there, such as "Small business, no VAT (§ 19 UStG)".
+    supplies: Supplies = "services"
     exemption: str = Field(default="", max_length=200)
     support_email: str = "support@example.com"
     website: str = ""

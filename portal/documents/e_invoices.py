@@ -30,7 +30,6 @@ FILE_NAME: Final = "factur-x.xml"
 MIME_TYPE: Final = "application/xml"
 
 _INVOICE, _CREDIT_NOTE = "380", "381"
-_ONE: Final = "C62"
 _STANDARD_RATE: Final = "S"
 # The category of what has no tax, and the code of why (of the list VATEX).
 _UNTAXED: Final = {
@@ -56,9 +55,9 @@ def missing(facts: Facts) -> tuple[str, ...]:
         found.append(N_("the country of the customer"))
     if money.exponent(facts.currency) > _MOST_DECIMALS:
         found.append(N_("a currency with at most two decimals"))
-    if facts.untaxed_minor or not facts.taxes or (facts.has_untaxed and facts.untaxed is None):
+    if facts.untaxed_minor or not facts.taxes or facts.has_unexplained:
         found.append(N_("why a line has no tax: no rule says it for these two parties"))
-    if facts.untaxed == Untaxed.INTRA_COMMUNITY and isinstance(facts, CreditNoteFacts):
+    if Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed and isinstance(facts, CreditNoteFacts):
         found.append(N_("the day of supply, which a credit note does not tell"))
     return tuple(found)
 
@@ -167,7 +166,15 @@ def _lines(facts: InvoiceFacts | CreditNoteFacts) -> tuple[Line, ...]:
     if isinstance(facts, InvoiceFacts):
         return facts.lines
     return tuple(
-        Line(facts.corrects_number, 1000, tax.net_minor, tax.tax_rate_basis_points, tax.net_minor, tax.tax_minor)
+        Line(
+            facts.corrects_number,
+            1000,
+            tax.net_minor,
+            tax.tax_rate_basis_points,
+            tax.net_minor,
+            tax.tax_minor,
+            untaxed=tax.untaxed,
+        )
         for tax in facts.taxes
     )
 
@@ -181,9 +188,9 @@ def _item(number: int, line: Line, facts: Facts) -> Any:
     # A price is never negative (BR-27); the quantity may be.
     sign = -1 if line.unit_price_minor < 0 else 1
     item.agreement.net.amount = _amount(sign * line.unit_price_minor, facts)
-    item.delivery.billed_quantity = (sign * Decimal(line.quantity_thousandths) / 1000, _ONE)
+    item.delivery.billed_quantity = (sign * Decimal(line.quantity_thousandths) / 1000, line.unit)
     item.settlement.trade_tax.type_code = "VAT"
-    item.settlement.trade_tax.category_code = _category(line.tax_rate_basis_points, facts)
+    item.settlement.trade_tax.category_code = _category(line.untaxed)
     item.settlement.trade_tax.rate_applicable_percent = _percent(line.tax_rate_basis_points or 0)
     item.settlement.monetary_summation.total_amount = _amount(line.net_minor, facts)
     return item
@@ -224,10 +231,10 @@ def _tax(tax: TaxTotal, facts: Facts) -> Any:
     made.calculated_amount = _amount(tax.tax_minor, facts)
     made.type_code = "VAT"
     made.basis_amount = _amount(tax.net_minor, facts)
-    made.category_code = _category(tax.tax_rate_basis_points, facts)
+    made.category_code = _category(tax.untaxed)
     made.rate_applicable_percent = _percent(tax.tax_rate_basis_points)
-    if facts.untaxed is not None and tax.tax_rate_basis_points == 0:
-        _, code = _UNTAXED[facts.untaxed]
+    if tax.untaxed is not None:
+        _, code = _UNTAXED[tax.untaxed]
         if code:
             made.exemption_reason_code = code
         else:
@@ -235,16 +242,14 @@ def _tax(tax: TaxTotal, facts: Facts) -> Any:
     return made
 
 
-def _category(rate_basis_points: int | None, facts: Facts) -> str:
-    if rate_basis_points or facts.untaxed is None:
-        return _STANDARD_RATE
-    return _UNTAXED[facts.untaxed][0]
+def _category(why: Untaxed | None) -> str:
+    return _STANDARD_RATE if why is None else _UNTAXED[why][0]
 
 
 def _supply(made: Any, facts: InvoiceFacts) -> None:
     """The day of supply (BT-72), and its period (BG-14) when there is one."""
     made.trade.delivery.event.occurrence = facts.supplied_until or facts.supplied_on
-    if facts.untaxed == Untaxed.INTRA_COMMUNITY:  # which wants to know where the goods went (BR-IC-12)
+    if Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed:  # which wants to know where the goods went (BR-IC-12)
         made.trade.delivery.ship_to.name = facts.buyer.name
         made.trade.delivery.ship_to.address.country_id = facts.buyer.country
     if facts.supplied_until is not None:

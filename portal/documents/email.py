@@ -41,7 +41,7 @@ def send(document_id: str) -> None:
     Raises NotFound, NotRendered, queries.Damaged, and what mail.send raises when the server refuses.
     """
     document, customer = _with_customer(document_id)
-    if document.mailed_at is not None or document.revoked_at is not None:
+    if document.mailed_at is not None or document.revoked_at is not None or document.mail_waived_at is not None:
         return
     _send_document(document, customer.email, customer.language, document.kind)
     crash.point("document mailed")
@@ -51,10 +51,13 @@ def send(document_id: str) -> None:
 def send_again(document_id: str, occasion: str) -> None:
     """Send a document once more, to the address that its customer has now, for this occasion. Raises what `send` raises.
 
-    It is a mail of its own, so that no program takes it for the first one; for the same occasion it is the same mail.
+    It is a mail of its own, so that no program takes it for the first one; for the same occasion it is the same mail. Of a document that
+    was to have no mail it is the first.
     """
     document, customer = _with_customer(document_id)
     _send_document(document, customer.email, customer.language, f"{document.kind}:{occasion}")
+    if document.mail_waived_at is not None:
+        service.mark_mailed(document.id, customer.email)
 
 
 def send_to_payer(document_id: str) -> None:

@@ -12,24 +12,19 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from babel import Locale
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_percent
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from portal.content import language
 from portal.core.money import Money
+from portal.core.units import Supplies, Unit
+from portal.documents import old_facts
 from portal.documents.models import DocumentKind
 from portal.documents.untaxed import Untaxed
 from portal.invoices import details
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 5
-# Receipts of invoices, too, and credit notes that name a receipt and hope for a day.
-WITHOUT_CONFIRMATIONS: Final = 4
-# With the customer's order number alone of an invoice's details.
-WITH_ORDERS: Final = 3
-# With other words in credit notes.
-WITH_OLD_WORDS: Final = 2
-# Receipts only, and these without a code.
-WITHOUT_CODES: Final = 1
+VERSION: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,10 @@ class Imprint:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Quantity in thousandths, rate in hundredths of a percent (none: no tax is stated), amounts in minor units."""
+    """Quantity in thousandths of the unit, rate in hundredths of a percent (none: no tax is stated), amounts in minor units.
+
+    `supplies` is missing where it was not kept; `untaxed` is why a rate of zero is one, where a rule says so.
+    """
 
     description: str
     quantity_thousandths: int
@@ -79,14 +77,17 @@ class Line:
     tax_rate_basis_points: int | None
     net_minor: int
     tax_minor: int
+    unit: str = Unit.ONE
+    supplies: Supplies | None = None
+    untaxed: Untaxed | None = None
 
     @property
     def gross_minor(self) -> int:
         return self.net_minor + self.tax_minor
 
-    def quantity_text(self, locale: str | Locale) -> str:
-        """1500 as "1.5" or "1,5"."""
-        return format_decimal(Decimal(self.quantity_thousandths) / 1000, locale=locale)
+    def quantity_text(self, locale: str) -> str:
+        """1500 as "1.5" or "1,5", with its unit."""
+        return language.quantity_text(Decimal(self.quantity_thousandths) / 1000, self.unit, locale)
 
     def rate_text(self, locale: str | Locale) -> str:
         return rate_text(self.tax_rate_basis_points, locale)
@@ -94,11 +95,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class TaxTotal:
-    """What the lines of one tax rate come to."""
+    """What the lines of one tax rate come to; of those without tax, the lines with one reason for it."""
 
     tax_rate_basis_points: int
     net_minor: int
     tax_minor: int
+    untaxed: Untaxed | None = None
+
+    @property
+    def row(self) -> tuple[int, Untaxed | None]:
+        """What tells it from the others."""
+        return self.tax_rate_basis_points, self.untaxed
 
     def rate_text(self, locale: str | Locale) -> str:
         return rate_text(self.tax_rate_basis_points, locale)
@@ -168,7 +175,6 @@ class Facts:
     verification: Verification | None
     logo: str  # a file name under static/, or empty
     colour: str  # "#rrggbb"
-    untaxed: Untaxed | None = None  # why lines without tax have none, where a rule says so
     exemption: str = ""  # the company's words for what is exempt
 
     def money(self, minor: int) -> Money:
@@ -184,9 +190,14 @@ class Facts:
         return self.net_minor - sum(tax.net_minor for tax in self.taxes)
 
     @property
-    def has_untaxed(self) -> bool:
-        """Whether tax is stated as zero for a part of it."""
-        return any(tax.tax_rate_basis_points == 0 for tax in self.taxes)
+    def has_unexplained(self) -> bool:
+        """Whether tax is stated as zero for a part of it, and no rule says why."""
+        return any(tax.row == (0, None) for tax in self.taxes)
+
+    @property
+    def reasons_untaxed(self) -> tuple[Untaxed, ...]:
+        """Why parts of it have no tax, each reason once."""
+        return tuple(dict.fromkeys(tax.untaxed for tax in self.taxes if tax.untaxed is not None))
 
     @property
     def created(self) -> str:
@@ -215,6 +226,11 @@ class InvoiceFacts(Facts):
     note: str
     pay_at: str
     e_invoice: str = ""
+
+    @property
+    def has_both_kinds(self) -> bool:
+        """Whether goods and services are billed, so that each line says which it is."""
+        return len({line.supplies for line in self.lines} - {None}) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,47 +303,9 @@ _ADAPTER: Final[TypeAdapter[AnyFacts]] = TypeAdapter(Annotated[AnyFacts, Field(d
 def from_json(written: dict[str, Any]) -> AnyFacts:
     """The facts of a row. Raises ValueError when they are of a version that this program does not know."""
     version = written.get("version")
-    if version not in {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, WITHOUT_CONFIRMATIONS, VERSION}:
+    if version not in {*old_facts.VERSIONS, VERSION}:
         raise ValueError(f"facts of version {version!r}")
-    if version == WITHOUT_CODES:
-        written = written | {"kind": DocumentKind.RECEIPT, "verification": None}
-    elif version == WITH_OLD_WORDS and written.get("kind") == DocumentKind.CREDIT_NOTE:
-        written = _renamed(written)
-    if version not in {WITHOUT_CONFIRMATIONS, VERSION}:
-        written = written | {"reference": _with_details(written["reference"])}
-    if version != VERSION and written.get("kind") == DocumentKind.CREDIT_NOTE:
-        written = _of_receipt(written)
-    return _ADAPTER.validate_python(written)
-
-
-_OLD_REASONS: Final = {
-    "not_received": "product_not_received",
-    "not_as_agreed": "product_unacceptable",
-    "fraud": "fraudulent",
-}
-
-
-def _renamed(written: dict[str, Any]) -> dict[str, Any]:
-    """The facts of a credit note WITH_OLD_WORDS in the words of today."""
-    facts = dict(written)
-    facts["acquirer_reference_number"] = facts.pop("bank_reference")
-    facts["reason"] = _OLD_REASONS.get(facts["reason"], facts["reason"])
-    return facts
-
-
-def _of_receipt(written: dict[str, Any]) -> dict[str, Any]:
-    """The facts of a credit note WITHOUT_CONFIRMATIONS, or from before: the day that was hoped for is no fact."""
-    facts = {name: value for name, value in written.items() if name != "expected_by"}
-    facts["corrects_number"] = facts.pop("receipt_number")
-    facts["corrects_issued_on"] = facts.pop("receipt_issued_on")
-    return facts | {"corrects": "receipt"}
-
-
-def _with_details(reference: dict[str, str]) -> dict[str, Any]:
-    """A reference WITH_ORDERS, or from before."""
-    order = reference.get("order", "")
-    others = {name: text for name, text in reference.items() if name != "order"}
-    return others | {"details": {"reference": order} if order else {}}
+    return _ADAPTER.validate_python(old_facts.in_todays_shape(written))
 
 
 def receipt_from_json(written: dict[str, Any]) -> ReceiptFacts:
@@ -373,13 +351,14 @@ def kind_of_number(number: str) -> DocumentKind | None:
 
 
 def taxes_of(lines: tuple[Line, ...]) -> tuple[TaxTotal, ...]:
-    """One total a rate, the highest first, as on the invoice; lines without a stated tax are in none."""
-    rates = sorted({rate for line in lines if (rate := line.tax_rate_basis_points) is not None}, reverse=True)
-    return tuple(
-        TaxTotal(
-            rate,
-            sum(line.net_minor for line in lines if line.tax_rate_basis_points == rate),
-            sum(line.tax_minor for line in lines if line.tax_rate_basis_points == rate),
-        )
-        for rate in rates
-    )
+    """One total a rate, the highest first, as on the invoice, and at the rate of zero one a reason; lines without a stated tax are in
+    none.
+    """
+    sums: dict[tuple[int, Untaxed | None], tuple[int, int]] = {}
+    for line in lines:
+        if line.tax_rate_basis_points is not None:
+            row = (line.tax_rate_basis_points, line.untaxed)
+            net, tax = sums.get(row, (0, 0))
+            sums[row] = (net + line.net_minor, tax + line.tax_minor)
+    rows = sorted(sums, key=lambda row: (-row[0], row[1] or ""))
+    return tuple(TaxTotal(rate, *sums[rate, why], why) for rate, why in rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Literal
 
 from portal.accounts.models import Customer
@@ -82,7 +83,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """What a credit note corrects: an invoice, or the receipt that is one, and why a part of it has no tax. Amounts in minor units."""
+    """What a credit note corrects: an invoice, or the receipt that is one. Amounts in minor units."""
 
     kind: Literal["invoice", "receipt"]
     number: str
@@ -90,7 +91,6 @@ class Corrected:
     currency: str
     taxes: tuple[TaxTotal, ...]
     net_minor: int
-    untaxed: Untaxed | None = None
     exemption: str = ""
 
     @property
@@ -105,9 +105,9 @@ def of_invoice(invoice: Invoice, said: Facts | None) -> Corrected:
         invoice.number,
         invoice.issued_on,
         invoice.currency,
-        taxes_of(_of_invoice(invoice)),
+        said.taxes if said else taxes_of(_of_invoice(invoice)),
         invoice.net_minor,
-        *((said.untaxed, said.exemption) if said else ()),
+        said.exemption if said else "",
     )
 
 
@@ -117,9 +117,12 @@ def of_receipt(of: Facts) -> Corrected:
 
 def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
     """The facts of an invoice, which has its lines loaded, at the moment when it is issued."""
-    lines = _of_invoice(invoice)
+    common = issue.common(customer, invoice.currency)
+    why = partial(_why_untaxed, common["seller"], common["buyer"], issue.company)
+    lines = tuple(replace(line, untaxed=why(line)) for line in _of_invoice(invoice))
+    is_exempt = any(line.untaxed == Untaxed.EXEMPT for line in lines)
     frozen = InvoiceFacts(
-        **issue.common(customer, invoice.currency),
+        **common,
         number=invoice.number,
         issued_on=invoice.issued_on,
         supplied_on=invoice.supplied_from or invoice.issued_on,
@@ -133,22 +136,23 @@ def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
         tax_minor=invoice.tax_minor,
         total_minor=invoice.total_minor,
         reference=reference(None, invoice),
+        exemption=issue.company.exemption if is_exempt else "",
     )
-    if frozen.has_untaxed:
-        frozen = replace(frozen, **_why_untaxed(frozen, issue.company))
     return replace(frozen, e_invoice=e_invoices.profile(frozen))
 
 
-def _why_untaxed(facts: Facts, company: Company) -> dict[str, Any]:
-    why = untaxed.reason(
-        seller=facts.seller.country,
-        seller_tax_id=facts.seller.tax_id,
-        buyer=facts.buyer.country,
-        buyer_tax_id=facts.buyer.tax_id,
-        supplies=company.supplies,
+def _why_untaxed(seller: Party, buyer: Party, company: Company, line: Line) -> Untaxed | None:
+    """Why a line has no tax; None for one that has, and where no rule says."""
+    if line.tax_rate_basis_points != 0:
+        return None
+    return untaxed.reason(
+        seller=seller.country,
+        seller_tax_id=seller.tax_id,
+        buyer=buyer.country,
+        buyer_tax_id=buyer.tax_id,
+        supplies=line.supplies or company.supplies,
         exemption=company.exemption,
     )
-    return {"untaxed": why, "exemption": company.exemption if why == Untaxed.EXEMPT else ""}
 
 
 def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue: Issue) -> ReceiptFacts:
@@ -216,7 +220,7 @@ def credit_note(
         raise NotAddingUp(f"{refund.id} and what was refunded before come to more than {corrected.number}")
     given = shares.share(refund.amount_minor, parts, taken)
     taxes = tuple(
-        TaxTotal(tax.tax_rate_basis_points, given[2 * at], given[2 * at + 1])
+        TaxTotal(tax.tax_rate_basis_points, given[2 * at], given[2 * at + 1], tax.untaxed)
         for at, tax in enumerate(corrected.taxes)
         if given[2 * at] or given[2 * at + 1]
     )
@@ -235,8 +239,8 @@ def credit_note(
         total_minor=refund.amount_minor,
         reference=of,
     )
-    if frozen.has_untaxed:
-        frozen = replace(frozen, untaxed=corrected.untaxed, exemption=corrected.exemption)
+    if Untaxed.EXEMPT in frozen.reasons_untaxed:
+        frozen = replace(frozen, exemption=corrected.exemption)
     return replace(frozen, e_invoice=e_invoices.profile(frozen))
 
 
@@ -290,10 +294,9 @@ def reference(payment: Payment | None, invoice: Invoice | None) -> Reference:
 
 
 def parts_of(of: Facts | Corrected, like: Corrected | None = None) -> list[int]:
-    """Net and tax of each rate in the order of `like` (by itself its own), then what no tax is stated for; in minor units."""
-    by_rate = {tax.tax_rate_basis_points: (tax.net_minor, tax.tax_minor) for tax in of.taxes}
-    rates = [tax.tax_rate_basis_points for tax in (like or of).taxes]
-    return [*(minor for rate in rates for minor in by_rate.get(rate, (0, 0))), of.untaxed_minor]
+    """Net and tax of each row of taxes in the order of `like` (by itself its own), then what no tax is stated for; in minor units."""
+    found = {tax.row: (tax.net_minor, tax.tax_minor) for tax in of.taxes}
+    return [*(minor for tax in (like or of).taxes for minor in found.get(tax.row, (0, 0))), of.untaxed_minor]
 
 
 def _of_payment(payment: Payment) -> tuple[Line, ...]:
@@ -323,6 +326,8 @@ def _of_invoice(invoice: Invoice) -> tuple[Line, ...]:
             line.tax_rate_basis_points,
             line.net_minor,
             line.tax_minor,
+            line.unit,
+            line.supplies,
         )
         for line in invoice.lines
     )

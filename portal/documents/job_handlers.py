@@ -1,13 +1,15 @@
 """What does the jobs of documents: each does one phase, and each may run twice."""
 
 from portal.core import metrics
-from portal.documents import archives, email, jobs, service
+from portal.documents import archives, email, jobs, previews, service
+from portal.invoices import jobs as invoice_jobs
 from portal.payments import jobs as payment_jobs
 from portal.refunds import jobs as refund_jobs
 
 payment_jobs.issue_receipt.handler(service.issue)
 refund_jobs.issue_credit_note.handler(service.issue_credit_note)
 refund_jobs.revoke_credit_note.handler(service.revoke_credit_note)
+invoice_jobs.make_preview.handler(previews.make)
 jobs.keep.handler(service.keep)
 jobs.render.handler(service.render)
 jobs.mail.handler(email.send)

@@ -42,7 +42,8 @@ def _listed(kinds: tuple[DocumentKind, ...]) -> str:
 _OF_PAYMENTS: Final = text(_listed(OF_PAYMENTS))
 HELD: Final = text("missing_glyphs <> '' AND glyphs_accepted_at IS NULL")
 NOT_HELD: Final = text("(missing_glyphs = '' OR glyphs_accepted_at IS NOT NULL)")
-UNMAILED: Final = text("mailed_at IS NULL")
+# To be mailed, or to be made at all.
+UNMAILED: Final = text("mailed_at IS NULL AND (mail_waived_at IS NULL OR pdf_sha256 IS NULL)")
 REVOKED: Final = text("revoked_at IS NOT NULL")
 
 
@@ -72,6 +73,8 @@ class Document(Base):
     missing_glyphs: Mapped[str] = mapped_column(Text, default="")
     glyphs_accepted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     mailed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Staff wanted no mail of it, because it was sent elsewhere.
+    mail_waived_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revocation_mailed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 

@@ -72,12 +72,24 @@ def render(facts: Facts) -> Rendered:
     """The document as PDF/A-3b, with its e-invoice inside. Takes tens of milliseconds, the first time in a process about two seconds."""
     db.refuse_inside_transaction("rendering a PDF")
     html = templates.render(f"documents/pdf/{facts.kind}.html", facts.language, document=facts)
+    with _lock:
+        return _rendered(html, fetcher(facts.logo, qr_code(facts), pay_code(facts)), *_data_inside(facts))
+
+
+def render_preview(facts: InvoiceFacts, watermark: str) -> Rendered:
+    """An invoice that is not issued: `watermark` stands across each page, and nothing is inside, nor any code to scan."""
+    db.refuse_inside_transaction("rendering a PDF")
+    html = templates.render("documents/pdf/invoice_preview.html", facts.language, document=facts, watermark=watermark)
+    with _lock:
+        return _rendered(html, fetcher(facts.logo), [], [])
+
+
+def _rendered(html: str, served: URLFetcher, attachments: list[Attachment], metadata: list[str]) -> Rendered:
     from weasyprint import HTML
 
-    with _lock, _missing_glyphs() as missing:
+    with _missing_glyphs() as missing:
         tools = workshop()
-        attachments, metadata = _data_inside(facts)
-        document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo, qr_code(facts), pay_code(facts)))
+        document = HTML(string=html, base_url=BASE, url_fetcher=served)
         pdf: bytes = document.write_pdf(
             stylesheets=[tools.styles],
             font_config=tools.fonts,

@@ -34,6 +34,7 @@ from portal.documents.models import (
 )
 from portal.documents.packing import pack
 from portal.invoices import service as invoices
+from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.payments import jobs as payment_jobs
@@ -110,11 +111,13 @@ def _invoice_of(session: Session, payment: Payment) -> Invoice | None:
 
 
 @invoices.on_issue
-def issue_invoice(session: Session, invoice: Invoice) -> None:
-    """Freeze what an invoice says, in the transaction that issues it; the jobs that render and mail it come after that."""
+def issue_invoice(session: Session, invoice: Invoice, draft: InvoiceDraft) -> None:
+    """Freeze what an invoice says, in the transaction that issues it; the jobs that render it, and mail it if it is to be mailed, come
+    after that.
+    """
     customer = invoice.customer
     issue = _issue(customer, db.database_now(session))
-    document = InvoiceDocument(invoice_id=invoice.id)
+    document = InvoiceDocument(invoice_id=invoice.id, mail_waived_at=None if draft.mailed else issue.at)
     _add(session, document, freezing.invoice(invoice, customer, issue), customer, issue, None)
 
 
@@ -307,7 +310,8 @@ def render(document_id: str) -> None:
         audit.record(
             session, f"{stored.kind}.rendered", stored.subject, {"sha256": digest}, customer_id=stored.customer_id
         )
-        jobs.mail.enqueue(session, document_id=document_id)
+        if stored.mail_waived_at is None:
+            jobs.mail.enqueue(session, document_id=document_id)
         crash.point("document stored")
 
 

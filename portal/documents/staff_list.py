@@ -68,12 +68,14 @@ LISTING: Final[Listing[Document]] = Listing(
 
 
 def state_of(document: Document) -> str:
-    """ "held" for a person, "void", "sent", or "waiting" to be."""
+    """ "held" for a person, "void", "sent", "waived" where no mail was wanted, or "waiting" to be sent."""
     if document.is_held:
         return "held"
     if document.revoked_at is not None:
         return "void"
-    return "sent" if document.mailed_at is not None else "waiting"
+    if document.mailed_at is not None:
+        return "sent"
+    return "waiting" if document.mail_waived_at is None else "waived"
 
 
 def _page_of(document: Document) -> tuple[str, dict[str, str | None]]:

@@ -7,9 +7,9 @@ reference to what exempts). What is not decided here is not written on a documen
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
 
-Supplies = Literal["services", "goods"]
+from portal.core.units import Supplies
+
 _GREECE_IN_VAT_IDS = "EL"
 
 

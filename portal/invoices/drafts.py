@@ -7,16 +7,17 @@ Nothing here touches the database. Every rule that is broken is an Invalid, whos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
-from portal.core import company_days, money, texts
+from portal.core import company_days, config, money, texts, units
 from portal.core.errors import N_, Invalid
 from portal.core.money import Money
+from portal.core.units import Unit
 from portal.invoices import details, totals
 from portal.invoices.totals import Totals
 
@@ -38,12 +39,18 @@ DAYS_A_YEAR: Final = 365
 
 @dataclass(frozen=True, slots=True)
 class LineDraft:
-    """One line: quantity in thousandths, unit price net in minor units, tax rate in basis points. Its text is tidied."""
+    """One line: quantity in thousandths of its unit (portal.core.units), unit price net in minor units, tax rate in basis points. Its
+    text is tidied. `supplies` is "goods" or "services"; what the company's setting says when empty. `item_id` names the item of the price
+    list that it was taken from.
+    """
 
     description: str
     quantity_thousandths: int
     unit_price_minor: int
     tax_rate_basis_points: int
+    unit: str = Unit.ONE
+    supplies: str = ""
+    item_id: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "description", texts.tidied(self.description))
@@ -58,13 +65,19 @@ class LineDraft:
         """In percent: 1900 basis points are Decimal("19")."""
         return totals.percent(self.tax_rate_basis_points)
 
+    @property
+    def kind(self) -> str:
+        """ "goods" or "services"."""
+        return self.supplies or config.current().company.supplies
+
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDraft:
     """`issued_on` is today and `due_on` is USUAL_DAYS_TO_PAY after it when left out. What is billed was supplied on the day of the
     invoice, unless it says so: on the day `supplied_from`, or from then until `supplied_to`.
 
-    The texts are tidied. `external_reference` is its name in another system: a customer has at most one invoice of each.
+    The texts are tidied. `external_reference` is its name in another system: a customer has at most one invoice of each. One that is not
+    `mailed` was sent elsewhere: its customer gets no mail of it from here.
     """
 
     customer_id: str
@@ -77,6 +90,7 @@ class InvoiceDraft:
     reference: str = ""
     external_reference: str | None = None
     note: str = ""
+    mailed: bool = True
 
     def __post_init__(self) -> None:
         for name, text in details.of(self).items():
@@ -107,17 +121,21 @@ def check(draft: InvoiceDraft) -> Totals:
     """What the invoice comes to. Raises Invalid, the first of `problems`."""
     for problem in problems(draft):
         raise problem
-    return _totals(draft)
+    return totals_of(draft)
 
 
 def problems(draft: InvoiceDraft) -> list[Invalid]:
     """Every rule that is broken, also where Stripe would refuse the total, which is looked at when all else is right."""
-    found = [problem for rule in _rules(draft) if (problem := _broken(rule)) is not None]
+    found = broken(_rules(draft))
     if not found:
-        total = Money(_totals(draft).total_minor, draft.currency)
-        unchargeable = _broken(lambda: check_chargeable(total))
-        found = [unchargeable] if unchargeable else []
+        total = Money(totals_of(draft).total_minor, draft.currency)
+        found = broken([lambda: check_chargeable(total)])
     return found
+
+
+def broken(rules: Iterable[Callable[[], None]]) -> list[Invalid]:
+    """What the rules that are broken say, each for itself."""
+    return [problem for rule in rules if (problem := _broken(rule)) is not None]
 
 
 def _broken(rule: Callable[[], None]) -> Invalid | None:
@@ -129,7 +147,7 @@ def _broken(rule: Callable[[], None]) -> Invalid | None:
 
 
 def _rules(draft: InvoiceDraft) -> Iterator[Callable[[], None]]:
-    yield lambda: _check_currency(draft.currency)
+    yield lambda: check_currency(draft.currency)
     yield lambda: _check_first_day(draft)
     yield lambda: _check_last_day(draft)
     yield lambda: _check_supplied(draft)
@@ -145,12 +163,33 @@ def _rules(draft: InvoiceDraft) -> Iterator[Callable[[], None]]:
 def _rules_of_line(line: LineDraft, at: str, currency: str) -> Iterator[Callable[[], None]]:
     yield lambda: _check_description(line.description, f"{at}description")
     yield lambda: _check_quantity(line.quantity_thousandths, f"{at}quantity")
+    yield from rules_of_price(line, currency, at)
+
+
+class Priced(Protocol):
+    """What has a price: a line, or an item of the price list."""
+
+    @property
+    def unit_price_minor(self) -> int: ...
+    @property
+    def tax_rate_basis_points(self) -> int: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+
+
+def rules_of_price(of: Priced, currency: str, at: str = "") -> Iterator[Callable[[], None]]:
+    """What must hold of a price, its unit, its tax and its kind; each raises Invalid, whose field begins with `at`."""
     if currency in money.CHARGEABLE:
-        yield lambda: _check_price(line.unit_price_minor, currency, f"{at}unit_price")
-    yield lambda: _check_rate(line.tax_rate_basis_points, f"{at}tax_rate")
+        yield lambda: _check_price(of.unit_price_minor, currency, f"{at}unit_price")
+    yield lambda: _check_rate(of.tax_rate_basis_points, f"{at}tax_rate")
+    yield lambda: units.check_unit(of.unit, f"{at}unit")
+    yield lambda: units.check_supplies(of.kind, f"{at}supplies")
 
 
-def _totals(draft: InvoiceDraft) -> Totals:
+def totals_of(draft: InvoiceDraft) -> Totals:
+    """What it comes to, whatever else is wrong with it."""
     return totals.reckon(
         [(line.unit_price_minor, line.quantity_thousandths, line.tax_rate_basis_points) for line in draft.lines]
     )
@@ -193,7 +232,8 @@ def check_chargeable(total: Money) -> None:
         )
 
 
-def _check_currency(currency: str) -> None:
+def check_currency(currency: str) -> None:
+    """Raises Invalid (field "currency") for one that Stripe does not charge."""
     if currency not in money.CHARGEABLE:
         raise Invalid(N_("%(currency)s is not a currency that Stripe charges."), field="currency", currency=currency)
 

@@ -68,25 +68,26 @@ def corrected_file(file_id: str, user_id: str, words: Callable[[PortalError], st
         raise NotFound from error
 
 
-def import_file(file_id: str, user_id: str) -> importing.ImportReport:
-    """Issue what the file holds, all or nothing, and forget it once that is done. Raises NotFound; a second call does.
+def import_file(file_id: str, user_id: str, *, mailed: bool = True) -> importing.ImportReport:
+    """Issue what the file holds, all or nothing, and forget it once that is done; where it is not `mailed`, its customers get no mail of
+    that. Raises NotFound; a second call does.
 
     Whoever dies in between comes back to the file, which then brings nothing new.
     """
     with db.reading() as session:
         file = queries.file_of(session, file_id, user_id)
-    report = _import(file, dry_run=False)
+    report = _import(file, dry_run=False, mailed=mailed)
     if not report.problems:
         with db.transaction() as session:
             session.execute(delete(InvoiceFile).where(InvoiceFile.id == file_id))
-            facts = {"issued": len(report.issued), "already": len(report.already)}
+            facts = {"issued": len(report.issued), "already": len(report.already), "mailed": mailed}
             audit.record(session, "invoice_file.imported", file_id, facts)
     return report
 
 
-def _import(file: InvoiceFile, *, dry_run: bool) -> importing.ImportReport:
+def _import(file: InvoiceFile, *, dry_run: bool, mailed: bool = True) -> importing.ImportReport:
     mark = cast('Literal[".", ","] | None', file.decimal_mark or None)
-    return importing.import_csv(io.BytesIO(file.content), decimal_mark=mark, dry_run=dry_run)
+    return importing.import_csv(io.BytesIO(file.content), decimal_mark=mark, dry_run=dry_run, mailed=mailed)
 
 
 def forget_files() -> None:

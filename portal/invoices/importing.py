@@ -56,11 +56,14 @@ def refuse_card_numbers(content: bytes) -> None:
         )
 
 
-def import_csv(file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_run: bool = False) -> ImportReport:
+def import_csv(
+    file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_run: bool = False, mailed: bool = True
+) -> ImportReport:
     """Issue the invoices in a CSV file (see portal.invoices.spreadsheet), in one transaction.
 
     The same file again issues nothing: an invoice is known by its customer and its name in the file. When its total there has
-    changed, that is a problem. Raises Conflict when another import brings the same invoices at the same moment.
+    changed, that is a problem. Where they are not `mailed`, no customer gets a mail of what is issued. Raises Conflict when another import
+    brings the same invoices at the same moment.
     """
     sheet = spreadsheet.read(file, decimal_mark)
     with db.reading() if dry_run else db.transaction() as session:
@@ -68,7 +71,7 @@ def import_csv(file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_r
         if sheet.problems or dry_run:
             problems = tuple(sorted(sheet.problems, key=lambda problem: problem.line))
             return ImportReport(sheet.rows, tuple(fresh), (), tuple(already), problems)
-        issued = tuple(service.add(session, entry.draft, entry.totals) for entry in fresh)
+        issued = tuple(service.add(session, replace(entry.draft, mailed=mailed), entry.totals) for entry in fresh)
         return ImportReport(sheet.rows, tuple(fresh), issued, tuple(already), ())
 
 

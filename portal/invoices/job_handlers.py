@@ -1,5 +1,6 @@
-"""What does the jobs of invoices."""
+"""What does the jobs of invoices; the PDF of a preview is made by documents."""
 
-from portal.invoices import files, jobs
+from portal.invoices import files, jobs, previews
 
 jobs.forget_files.handler(files.forget_files)
+jobs.sweep_previews.handler(previews.sweep)

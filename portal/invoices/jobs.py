@@ -5,6 +5,16 @@ from __future__ import annotations
 from portal.jobs.job import job
 
 
+@job("invoices.make_preview", once_per=("preview_id",))
+def make_preview(preview_id: str) -> None:
+    """Make the PDF of an invoice that is not issued."""
+
+
+@job("invoices.sweep_previews", every_seconds=600)
+def sweep_previews() -> None:
+    """Remove previews of invoices after their time, and give up those whose job has died."""
+
+
 @job("invoices.forget_files", every_seconds=3600)
 def forget_files() -> None:
     """Remove uploaded files that nobody came back to."""

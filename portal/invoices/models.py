@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     Connection,
@@ -28,14 +29,25 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import Customer, SpelledIn, keep_spellings, words_of
+from portal.content.made_files import MadeFile, MadeFileStatus, Part
 from portal.core import company_days, texts
 from portal.core.db import Base, UTCDateTime, one_of, sorted_text
 from portal.core.enums import EnumText
 from portal.core.money import Money
+from portal.core.units import Supplies, Unit
 from portal.invoices import details, totals
-from portal.invoices.statuses import BOOKED, WAITING, InvoiceStanding, InvoiceStatus, OutsideStatus, OutsideWay
+from portal.invoices.statuses import (
+    BOOKED,
+    WAITING,
+    InvoiceStanding,
+    InvoiceStatus,
+    OutsideStatus,
+    OutsideWay,
+    PriceItemStatus,
+)
 from portal.invoices.totals import TaxAtRate
 
+_IS_ACTIVE: Final = text(f"status = '{PriceItemStatus.ACTIVE}'")
 _WAITS: Final = text("status IN (" + ", ".join(f"'{status}'" for status in sorted(WAITING)) + ")")
 
 
@@ -146,6 +158,11 @@ class Invoice(Base):
         return totals.by_rate((line.tax_rate_basis_points, line.net_minor, line.tax_minor) for line in self.lines)
 
     @property
+    def has_both_kinds(self) -> bool:
+        """Whether goods and services are billed, so that each line says which it is. Needs the lines to be loaded."""
+        return len({line.supplies for line in self.lines} - {None}) > 1
+
+    @property
     def is_overdue(self) -> bool:
         return self.status == InvoiceStatus.OPEN and self.due_on < company_days.today()
 
@@ -222,10 +239,65 @@ class OutsidePayment(Base):
         return self.reversal_by if self.status == OutsideStatus.REVERSAL_PROPOSED else self.recorded_by
 
 
+class PriceItem(Base):
+    """What is sold, as a line of an invoice is filled with it; the unit price is net, in minor units.
+
+    A line that was filled keeps what it was given: what changes here changes no invoice, and nothing is deleted.
+    """
+
+    __tablename__ = "price_items"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    status: Mapped[PriceItemStatus] = mapped_column(EnumText(PriceItemStatus, 10), default=PriceItemStatus.ACTIVE)
+    name: Mapped[str] = mapped_column(String(120))
+    name_folded: Mapped[str] = mapped_column(sorted_text(120))  # as it is searched
+    description: Mapped[str] = mapped_column(String(300), default="")
+    unit: Mapped[str] = mapped_column(String(3))
+    unit_price_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    tax_rate_basis_points: Mapped[int] = mapped_column(Integer)
+    supplies: Mapped[Supplies] = mapped_column(String(10))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        one_of("status", PriceItemStatus),
+        CheckConstraint("unit_price_minor >= 0", name="price_not_negative"),
+        CheckConstraint("tax_rate_basis_points BETWEEN 0 AND 10000", name="tax_rate_range"),
+        CheckConstraint("supplies IN ('goods', 'services')", name="supplies_known"),
+        # A name means one price in a currency; by it staff find what they sell.
+        Index(
+            "uq_price_items_name",
+            "name_folded",
+            "currency",
+            unique=True,
+            sqlite_where=_IS_ACTIVE,
+            postgresql_where=_IS_ACTIVE,
+        ),
+        Index("ix_price_items_created", "created_at", "id"),
+        Index("ix_price_items_status", "status", "created_at", "id"),
+    )
+
+    @property
+    def unit_price(self) -> Money:
+        return Money(self.unit_price_minor, self.currency)
+
+    @property
+    def tax_rate(self) -> Decimal:
+        """In percent: 1900 basis points are Decimal("19")."""
+        return totals.percent(self.tax_rate_basis_points)
+
+    @property
+    def line_text(self) -> str:
+        """What a line says that is filled with it."""
+        return self.description or self.name
+
+
 class InvoiceLine(Base):
     """Quantities in thousandths (1.5 h is 1500), tax rates in basis points (19 % is 1900), unit price net in minor units.
 
-    `tax_minor` is the line's share of the tax of its rate: see portal.invoices.totals.
+    `tax_minor` is the line's share of the tax of its rate: see portal.invoices.totals. `unit` is a code of portal.core.units; `supplies`
+    is missing from lines of before it was kept. All of it is frozen, also what came from the price list: `item_id` only says where from.
     """
 
     __tablename__ = "invoice_lines"
@@ -235,8 +307,11 @@ class InvoiceLine(Base):
     position: Mapped[int] = mapped_column(Integer)
     description: Mapped[str] = mapped_column(String(300))
     quantity_thousandths: Mapped[int] = mapped_column(BigInteger)
+    unit: Mapped[str] = mapped_column(String(3), default=Unit.ONE)
     unit_price_minor: Mapped[int] = mapped_column(BigInteger)
     tax_rate_basis_points: Mapped[int] = mapped_column(Integer)
+    supplies: Mapped[Supplies | None] = mapped_column(String(10))
+    item_id: Mapped[str | None] = mapped_column(ForeignKey("price_items.id"))
     net_minor: Mapped[int] = mapped_column(BigInteger)
     tax_minor: Mapped[int] = mapped_column(BigInteger)
 
@@ -264,6 +339,7 @@ class InvoiceLine(Base):
     __table_args__ = (
         CheckConstraint("quantity_thousandths > 0", name="quantity_positive"),
         CheckConstraint("tax_rate_basis_points BETWEEN 0 AND 10000", name="tax_rate_range"),
+        CheckConstraint("supplies IN ('goods', 'services')", name="supplies_known"),
         Index("ix_invoice_lines_invoice", "invoice_id", "position", unique=True),
     )
 
@@ -284,3 +360,29 @@ class InvoiceFile(Base):
     decimal_mark: Mapped[str] = mapped_column(String(1), default="")
 
     __table_args__ = (Index("ix_invoice_files_uploaded", "uploaded_at"),)
+
+
+class InvoicePreview(MadeFile, Base):
+    """The PDF of an invoice that is not issued, for the one member of staff who drafts it: their last one, and soon removed.
+
+    `draft` is what is drafted, in the shape of portal.invoices.drafts.InvoiceDraft; the mark on its pages is in `language`.
+    """
+
+    __tablename__ = "invoice_previews"
+
+    requested_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    draft: Mapped[dict[str, Any]] = mapped_column(JSON)
+    language: Mapped[str] = mapped_column(String(10))
+
+    __table_args__ = (
+        one_of("status", MadeFileStatus),
+        Index("uq_invoice_previews_person", "requested_by", unique=True),
+        Index("ix_invoice_previews_requested", "requested_at", "id"),
+    )
+
+
+class InvoicePreviewPart(Part, Base):
+    __tablename__ = "invoice_preview_parts"
+
+    preview_id: Mapped[str] = mapped_column(String(40), ForeignKey("invoice_previews.id"), primary_key=True)

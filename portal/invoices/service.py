@@ -13,137 +13,57 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer
-from portal.accounts.service import Deactivated
-from portal.core import audit, clock, crash, db, numbering, recovery, texts
+from portal.core import audit, clock, crash, db, recovery, texts
 from portal.core.errors import N_, Conflict, Invalid, NotFound
-from portal.core.idempotency import check_client_key
 from portal.core.money import Money
-from portal.invoices import details, drafts, queries
-from portal.invoices.drafts import InvoiceDraft
-from portal.invoices.models import Invoice, InvoiceLine
+from portal.invoices import drafts, queries
+from portal.invoices.issuing import DUPLICATE_REFERENCE, add, by_external_reference, issue, on_issue, row_of
+from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
-from portal.invoices.totals import Totals
 from portal.webhook_endpoints import service as webhook_endpoints
 from portal.webhook_endpoints.models import EventType
+
+__all__ = [
+    "DUPLICATE_REFERENCE",
+    "add",
+    "by_external_reference",
+    "clear_way",
+    "clears_way",
+    "count",
+    "guards_void",
+    "issue",
+    "lock",
+    "lock_open",
+    "lock_payable",
+    "mark_paid",
+    "on_due_again",
+    "on_issue",
+    "on_void",
+    "refuse_void",
+    "row_of",
+    "run_guards",
+    "uncount",
+    "void",
+]
 
 LONGEST_REASON: Final = 300
 # Why not, for programs.
 ALREADY_PAID: Final = "already_paid"
 INVOICE_VOID: Final = "invoice_void"
-DUPLICATE_REFERENCE: Final = "duplicate_reference"
 PARTLY_PAID: Final = "partly_paid"
 BEING_RECORDED: Final = "payment_being_recorded"
 AMOUNT_CHANGED: Final = "amount_changed"
 REST_NOT_CHARGEABLE: Final = "rest_not_chargeable"
 
 
-# Issuing
-
-
-def issue(draft: InvoiceDraft, *, client_key: str | None = None) -> Invoice:
-    """Number the invoice and freeze its totals. It is open, and comes back with its lines.
-
-    A second call issues a second invoice, unless it has the same `client_key`, the key of a form: then the first one comes back,
-    without its lines. A `draft.external_reference` that the customer has already raises Conflict, and a
-    customer who is deactivated Deactivated. Raises Invalid for what portal.invoices.drafts.check refuses, NotFound for an unknown customer.
-    """
-    sums = drafts.check(draft)
-    if client_key is not None:
-        check_client_key(client_key)
-    try:
-        with db.transaction() as session:
-            return add(session, draft, sums, client_key)
-    except _SentBefore:
-        with db.reading() as session:
-            return session.execute(select(Invoice).where(Invoice.client_key == client_key)).scalar_one()
-
-
-class _SentBefore(Exception):
-    """This form has issued its invoice already: the number just taken goes back with the transaction."""
-
-
-def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | None = None) -> Invoice:
-    customer = session.get(Customer, draft.customer_id)
-    if customer is None:
-        raise NotFound
-    if customer.deactivated_at is not None:
-        raise Deactivated
-    # The counter's row stays locked until the commit, so nobody else issues between the next look and our insert.
-    number = numbering.take(session, numbering.INVOICES)
-    if client_key is not None and session.scalar(select(Invoice.id).where(Invoice.client_key == client_key)):
-        raise _SentBefore
-    if draft.external_reference is not None and by_external_reference(
-        session, draft.customer_id, draft.external_reference
-    ):
-        raise Conflict(
-            N_("This customer already has an invoice with the reference %(reference)s."),
-            code=DUPLICATE_REFERENCE,
-            reference=draft.external_reference,
-        )
-    invoice = Invoice(
-        id=db.new_id("inv"),
-        number=f"INV-{draft.first_day.year}-{number:06d}",
-        customer=customer,
-        status=InvoiceStatus.OPEN,
-        currency=draft.currency,
-        net_minor=sums.net_minor,
-        tax_minor=sums.tax_minor,
-        total_minor=sums.total_minor,
-        issued_on=draft.first_day,
-        due_on=draft.last_day,
-        supplied_from=draft.supplied_from,
-        supplied_to=draft.supplied_to,
-        **details.of(draft),
-        external_reference=draft.external_reference,
-        client_key=client_key,
-        note=draft.note,
-        created_at=clock.now(),
-        void_reason="",
-        lines=[
-            InvoiceLine(
-                id=db.new_id("inl"),
-                position=position,
-                description=line.description.strip(),
-                quantity_thousandths=line.quantity_thousandths,
-                unit_price_minor=line.unit_price_minor,
-                tax_rate_basis_points=line.tax_rate_basis_points,
-                net_minor=amounts.net_minor,
-                tax_minor=amounts.tax_minor,
-            )
-            for position, (line, amounts) in enumerate(zip(draft.lines, sums.lines, strict=True), start=1)
-        ],
-    )
-    session.add(invoice)
-    session.flush()
-    facts = {"number": invoice.number, "total_minor": invoice.total_minor, "currency": invoice.currency}
-    audit.record(session, "invoice.issued", invoice.id, facts, customer_id=invoice.customer_id)
-    for also in _on_issue:
-        also(session, invoice)
-    return invoice
-
-
-def by_external_reference(session: Session, customer_id: str, external_reference: str) -> Invoice | None:
-    return session.scalar(
-        select(Invoice).where(Invoice.customer_id == customer_id, Invoice.external_reference == external_reference)
-    )
-
-
-# What else is done, in the same transaction, when an invoice is issued and when it is voided.
+# What else is done, in the same transaction, when an invoice is voided, and when more of one is due.
 
 WithInvoice = Callable[[Session, Invoice], None]
-_on_issue: list[WithInvoice] = []
 _on_void: list[WithInvoice] = []
 
 
-def on_issue(also: WithInvoice) -> WithInvoice:
-    """Have this function called with each invoice that is issued, with its customer and lines: documents stand to the right."""
-    _on_issue.append(also)
-    return also
-
-
 def on_void(also: WithInvoice) -> WithInvoice:
-    """Likewise with each that is voided."""
+    """Have this function called with each invoice that is voided."""
     _on_void.append(also)
     return also
 

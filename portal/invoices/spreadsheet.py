@@ -26,6 +26,7 @@ from portal.core import card_numbers, money
 from portal.core.errors import N_, Invalid, PortalError
 from portal.core.money import Money
 from portal.core.texts import tidied_lines, typed
+from portal.core.units import Unit
 from portal.identity.queries import normal_email
 from portal.invoices import drafts
 from portal.invoices.details import DETAILS
@@ -40,6 +41,7 @@ MOST_BYTES: Final = 1_000_000
 MOST_ROWS: Final = 500
 
 LINE_COLUMNS: Final = ("description", "quantity", "unit_price", "tax_rate")
+OPTIONAL_LINE_COLUMNS: Final = ("unit", "supplies")
 NEEDED: Final = ("customer", "invoice", "currency", *LINE_COLUMNS)
 # What concerns the invoice as a whole.
 HEADING: Final = (
@@ -51,7 +53,7 @@ HEADING: Final = (
     *(detail.name for detail in DETAILS),
     "note",
 )
-COLUMNS: Final = ("customer", "invoice", *HEADING, *LINE_COLUMNS)
+COLUMNS: Final = ("customer", "invoice", *HEADING, *LINE_COLUMNS, *OPTIONAL_LINE_COLUMNS)
 # What portal.invoices.corrected adds to a file. They are not read.
 OURS: Final = ("problem", "corrected")
 
@@ -286,7 +288,8 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
         quantity = cell(row, "quantity", lambda text: scaled(text, 3, decimal_mark))
         price = cell(row, "unit_price", lambda text: scaled(text, decimals, decimal_mark))
         rate = cell(row, "tax_rate", lambda text: _rate(text, decimal_mark))
-        lines.append(LineDraft(row.cells["description"], quantity or 0, price or 0, rate or 0))
+        unit, supplies = row.cells.get("unit", "").upper() or Unit.ONE, row.cells.get("supplies", "").lower()
+        lines.append(LineDraft(row.cells["description"], quantity or 0, price or 0, rate or 0, unit, supplies))
     draft = InvoiceDraft(
         customer_id="",
         currency=currency or "",
@@ -344,16 +347,20 @@ def _place(error: Invalid, rows: list[_Row]) -> Problem:
 
 
 def line(text: str, currency: str, decimal_mark: DecimalMark | None = None) -> LineDraft:
-    """A line as it is typed: "Description;quantity;unit price;tax rate in percent". Raises Invalid."""
+    """A line as it is typed: "Description;quantity;unit price;tax rate in percent", with a unit perhaps behind the quantity ("1.5 HUR").
+    Raises Invalid.
+    """
     parts = [part.strip() for part in text.rsplit(";", 3)]
     if len(parts) != 4:
         raise Invalid(N_("Write a line as description;quantity;unit price;tax rate."), field="line")
     description, quantity, price, rate = parts
+    quantity, _, unit = quantity.partition(" ")
     return LineDraft(
         description,
         scaled(quantity, 3, decimal_mark),
         scaled(price, money.exponent(_currency(currency)), decimal_mark),
         _rate(rate, decimal_mark),
+        unit.strip().upper() or Unit.ONE,
     )
 
 

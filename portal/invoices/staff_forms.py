@@ -9,6 +9,7 @@ from typing import Any, Final
 from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from wtforms import (
+    BooleanField,
     DateField,
     Field,
     FieldList,
@@ -24,14 +25,15 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import InputRequired, Length, Optional
 
 from portal.content import language
-from portal.core import money
+from portal.core import config, money
 from portal.core.errors import N_
 from portal.core.money import Money
+from portal.core.units import LABELS, SUPPLIES, Unit
 from portal.invoices import drafts, totals
 from portal.invoices.details import DETAILS, LONGEST
 from portal.invoices.details import of as details_of
 from portal.invoices.drafts import InvoiceDraft, LineDraft
-from portal.invoices.models import Invoice
+from portal.invoices.models import Invoice, PriceItem
 from portal.invoices.statuses import OutsideWay
 from portal.invoices.totals import Totals
 from portal.web.pages import reader_language
@@ -54,7 +56,7 @@ WAYS: Final = {
 USUAL_CURRENCIES: Final = ("eur", "usd", "gbp", "chf")
 
 
-def _scaled(text: str, decimals: int) -> int:
+def scaled(text: str, decimals: int) -> int:
     """ "1.5" with 3 decimals is 1500. Raises ValidationError in the reader's words."""
     try:
         number = money.parse_number(text.removesuffix("%"), reader_language()).scaleb(decimals)
@@ -63,6 +65,25 @@ def _scaled(text: str, decimals: int) -> int:
     if number != number.to_integral_value() or abs(number) > Decimal(10) ** 15:
         raise ValidationError(gettext("Please enter a number with at most %(decimals)s decimals.", decimals=decimals))
     return int(number)
+
+
+def money_typed(text: str, currency: str) -> int:
+    """A price in minor units of its currency. Raises as `scaled` does."""
+    return scaled(text, money.exponent(currency))
+
+
+def currency_choices() -> list[SelectChoice]:
+    others = sorted(money.CHARGEABLE - set(USUAL_CURRENCIES))
+    return [SelectChoice(code, code.upper()) for code in (*USUAL_CURRENCIES, *others)]
+
+
+def unit_choices() -> list[SelectChoice]:
+    """The units in the reader's words, each with its code."""
+    return [SelectChoice(str(unit), f"{gettext(label)} ({unit})") for unit, label in LABELS.items()]
+
+
+def supplies_choices() -> list[SelectChoice]:
+    return [SelectChoice(kind, gettext(label)) for kind, label in SUPPLIES.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +99,9 @@ class Reckoned:
 
 
 class LineForm(Form):
-    """One line; `price` needs the currency of the invoice around it, and is read by InvoiceForm."""
+    """One line; `price` needs the currency of the invoice around it, and is read by InvoiceForm. `item` is that of the price list which
+    it was filled with, by its id.
+    """
 
     description = StringField(
         lazy_gettext("Description"),
@@ -93,14 +116,26 @@ class LineForm(Form):
     tax_rate = StringField(
         lazy_gettext("Tax rate"), [InputRequired(lazy_gettext("Enter a tax rate; 0 for none.")), Length(max=10)]
     )
+    unit = SelectField(lazy_gettext("Unit"), default=Unit.ONE)
+    supplies = SelectField(lazy_gettext("Goods or services"), default=lambda: config.current().company.supplies)
+    item = HiddenField(validators=[Length(max=40)])
 
     quantity_thousandths = unit_price_minor = tax_rate_basis_points = 0
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.unit.choices, self.supplies.choices = unit_choices(), supplies_choices()
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nobody has typed what it is about, nor a price."""
+        return not (self.description.data or self.unit_price.data or self.item.data)
+
     def validate_quantity(self, field: StringField) -> None:
-        self.quantity_thousandths = _scaled(field.data or "", THOUSANDTHS)
+        self.quantity_thousandths = scaled(field.data or "", THOUSANDTHS)
 
     def validate_tax_rate(self, field: StringField) -> None:
-        self.tax_rate_basis_points = _scaled(field.data or "", HUNDREDTHS)
+        self.tax_rate_basis_points = scaled(field.data or "", HUNDREDTHS)
 
 
 class InvoiceForm(ResumableForm):
@@ -113,6 +148,7 @@ class InvoiceForm(ResumableForm):
     )
     currency = SelectField(lazy_gettext("Currency"))
     lines = FieldList(FormField(LineForm), min_entries=LINES_AT_FIRST, max_entries=MOST_LINES)
+    item_text = StringField(lazy_gettext("From the price list"))
     due_on = DateField(lazy_gettext("Due on"), [Optional()])
     supplied_from = DateField(lazy_gettext("Supplied on or from"), [Optional()])
     supplied_to = DateField(lazy_gettext("Supplied until"), [Optional()])
@@ -121,8 +157,7 @@ class InvoiceForm(ResumableForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        others = sorted(money.CHARGEABLE - set(USUAL_CURRENCIES))
-        self.currency.choices = [SelectChoice(code, code.upper()) for code in (*USUAL_CURRENCIES, *others)]
+        self.currency.choices = currency_choices()
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Besides each field by itself: the prices, which need the currency."""
@@ -132,7 +167,7 @@ class InvoiceForm(ResumableForm):
             if line.unit_price.errors:
                 continue
             try:
-                line.unit_price_minor = _scaled(line.unit_price.data or "", money.exponent(self.currency.data))
+                line.unit_price_minor = money_typed(line.unit_price.data or "", self.currency.data)
             except ValidationError as error:
                 line.unit_price.errors = [str(error)]
                 right = False
@@ -153,6 +188,26 @@ class InvoiceForm(ResumableForm):
                     "quantity": language.decimal_text(line.quantity, locale),
                     "unit_price": language.typed_amount(line.unit_price, locale),
                     "tax_rate": language.decimal_text(line.tax_rate, locale),
+                    "unit": line.unit,
+                    "supplies": line.supplies or config.current().company.supplies,
+                }
+            )
+
+    def add_item(self, item: PriceItem) -> None:
+        """Fill a line with an item of the price list: the last one while it is blank, else one more."""
+        if len(self.lines) and self.lines[-1].form.is_blank:
+            self.lines.pop_entry()
+        if len(self.lines) < MOST_LINES:
+            locale = reader_language()
+            self.lines.append_entry(
+                {
+                    "description": item.line_text,
+                    "quantity": "1",
+                    "unit": item.unit,
+                    "unit_price": language.typed_amount(item.unit_price, locale),
+                    "tax_rate": language.decimal_text(item.tax_rate, locale),
+                    "supplies": item.supplies,
+                    "item": item.id,
                 }
             )
 
@@ -180,6 +235,9 @@ class InvoiceForm(ResumableForm):
                     line.form.quantity_thousandths,
                     line.form.unit_price_minor,
                     line.form.tax_rate_basis_points,
+                    line.form.unit.data,
+                    line.form.supplies.data,
+                    line.form.item.data or None,
                 )
                 for line in self.lines
             ),
@@ -198,9 +256,9 @@ class InvoiceForm(ResumableForm):
             line = entry.form
             try:
                 numbers = (
-                    _scaled(line.unit_price.data or "", money.exponent(currency)),
-                    _scaled(line.quantity.data or "", THOUSANDTHS),
-                    _scaled(line.tax_rate.data or "", HUNDREDTHS),
+                    money_typed(line.unit_price.data or "", currency),
+                    scaled(line.quantity.data or "", THOUSANDTHS),
+                    scaled(line.tax_rate.data or "", HUNDREDTHS),
                 )
             except ValidationError:
                 continue
@@ -280,6 +338,18 @@ class PaidOutsideForm(ResumableForm):
             self.amount = money.parse(field.data or "", self.currency, reader_language())
         except ValueError as error:
             raise ValidationError(gettext("Please enter a number.")) from error
+
+
+class IssueFileForm(ResumableForm):
+    """With a file whose invoices would be issued."""
+
+    without_mails = BooleanField(
+        lazy_gettext("Do not send e-mails of these invoices"),
+        description=lazy_gettext(
+            "For invoices that your customers have from elsewhere. They see them here all the same. Automatic payments are announced by "
+            "e-mail as always."
+        ),
+    )
 
 
 class ImportForm(ResumableForm):

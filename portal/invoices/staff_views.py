@@ -11,7 +11,7 @@ from portal.content import language
 from portal.core.errors import Invalid
 from portal.core.permissions import Permission
 from portal.invoices import files, spreadsheet
-from portal.invoices.staff_forms import ImportForm
+from portal.invoices.staff_forms import ImportForm, IssueFileForm
 from portal.invoices.staff_list import LIST
 from portal.web import lists, staff_lists
 from portal.web.guards import staff_only
@@ -66,7 +66,8 @@ def file(file_id: str) -> Response:
     file, report = files.look_into(file_id, current_user.id)
     problems = [(one, language.error_text(one.error, reader_language())) for one in report.problems]
     has_rows = any(one.line > 1 for one in report.problems)
-    return page("support/invoices/file.html", file=file, report=report, problems=problems, has_rows=has_rows)
+    form = IssueFileForm()
+    return page("support/invoices/file.html", file=file, report=report, problems=problems, has_rows=has_rows, form=form)
 
 
 @bp.get("/import/<file_id>/corrected.csv")
@@ -81,10 +82,17 @@ def corrected_file(file_id: str) -> Response:
 @bp.post("/import/<file_id>")
 @staff_only(Permission.IMPORT_INVOICES)
 def import_file(file_id: str) -> AnyResponse:
-    report = files.import_file(file_id, current_user.id)
+    without_mails = bool(IssueFileForm().without_mails.data)
+    report = files.import_file(file_id, current_user.id, mailed=not without_mails)
     if report.problems:
         flash(gettext("Nothing was issued, because something has changed in the meantime."), "error")
         return see_other("support_invoices.file", file_id=file_id)
     count = len(report.issued)
-    flash(ngettext("%(num)d invoice was issued.", "%(num)d invoices were issued.", count), "success")
+    if without_mails:
+        told = ngettext(
+            "%(num)d invoice was issued, without e-mail.", "%(num)d invoices were issued, without e-mails.", count
+        )
+    else:
+        told = ngettext("%(num)d invoice was issued.", "%(num)d invoices were issued.", count)
+    flash(told, "success")
     return see_other("support_invoices.index")

@@ -62,6 +62,11 @@ class OutsideWay(StrEnum):
     OTHER = "other"
 
 
+class PriceItemStatus(StrEnum):
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
 class OutsideStatus(StrEnum):
     """What has become of a payment that staff recorded: proposed → recorded | rejected, recorded → reversal_proposed | reversed,
     reversal_proposed → reversed | recorded. What is proposed waits for a second person.

@@ -123,7 +123,8 @@ def credit_notes(run: Run) -> None:
 def unsent_documents(run: Run) -> None:
     """E: a document that no mail server has taken, and whose job is not trying any more."""
     span = (Document.issued_at >= run.since) & (Document.issued_at < clock.now() - STUCK_AFTER)
-    query = select(Document).where(span, Document.mailed_at.is_(None), Document.revoked_at.is_(None))
+    wanted = Document.mailed_at.is_(None) & Document.mail_waived_at.is_(None)
+    query = select(Document).where(span, wanted, Document.revoked_at.is_(None))
     for (document,) in _rows(run, query, "document_unsent"):
         facts = {"document": document.number} | ({"payment": document.payment_id} if document.payment_id else {})
         run.record(DiscrepancyDraft("document_unsent", document.id, facts, document.payment_id, document.issued_at))

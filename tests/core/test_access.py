@@ -30,7 +30,9 @@ from portal.documents import service as receipts
 from portal.documents.models import DocumentArchive, DocumentArchivePart, PaymentDocument
 from portal.identity import api_clients, app_grants, policy, second_factor, sessions
 from portal.identity.models import Passkey, User
+from portal.invoices import price_list
 from portal.invoices.models import Invoice, OutsidePayment
+from portal.invoices.price_list import ItemDraft
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.payments.models import Payment
@@ -220,6 +222,17 @@ GET  /support/invoices/new                         303     404    404    404    
 POST /support/invoices/new                         303     404    404    404     404    422      422       422
 GET  /support/invoices/new/customers               303     404    404    404     404    200      200       200
 POST /support/invoices/new/total                   303     404    404    404     404    200      200       200
+GET  /support/invoices/new/items                   303     404    404    404     404    200      200       200
+POST /support/invoices/new/pdf                     303     404    404    404     404    422      422       422
+GET  /support/invoices/previews/<preview_id>       303     404    404    404     404    404      404       404
+GET  /support/invoices/previews/<preview_id>/file  303     404    404    404     404    404      404       404
+GET  /support/price-list                           303     404    404    404     404    200      200       200
+GET  /support/price-list/list.csv                  303     404    404    404     404    200      200       200
+GET  /support/price-list/new                       303     404    404    404     404    200      200       200
+POST /support/price-list/new                       303     404    404    404     404    422      422       422
+GET  /support/price-list/<item_id>                 303     404    404    404     404    200      200       200
+POST /support/price-list/<item_id>                 303     404    404    404     404    422      422       422
+POST /support/price-list/<item_id>/retirement      303     404    404    404     404    303      303       303
 GET  /support/invoices/<invoice_id>                303     404    404    404     404    200      200       200
 POST /support/invoices/<invoice_id>/void           303     404    404    404     404    404      422       422
 POST /support/invoices/<invoice_id>/outside-payment 303   404    404    404     404    404      422       422
@@ -407,6 +420,7 @@ def house(app: Flask) -> House:
             "kind": job.name,
             "noun": "customers",
             "file_id": "fil_1",
+            "preview_id": "ipv_1",
             "event_id": event.id,
             "job_id": job.id,
             "delivery_id": delivery.id,
@@ -457,6 +471,7 @@ def house(app: Flask) -> House:
     for person in people.values():
         second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])
+    ids["item_id"] = price_list.create(ItemDraft("Advice", "", "HUR", 95_00, "eur", 1900, "services")).id
     ids["admin_id"] = people["admin"].id
     ids["client_id"] = api_clients.create("Books", ["invoices:read"], people["admin"].id)[0].id
     ids["grant_id"] = app_grants.sign_in(

@@ -11,6 +11,7 @@ import pytest
 
 from portal.documents import facts
 from portal.documents.facts import Line, Party
+from portal.documents.untaxed import Untaxed
 from tests.documents.conftest import EGLISE, NORDLICHT, example, example_note
 
 
@@ -78,9 +79,28 @@ def test_facts_of_a_credit_note_with_the_words_of_before_are_read_in_those_of_to
     assert facts.from_json(before) == replace(now, version=2, reason="product_not_received")
 
 
+def test_facts_with_one_reason_for_all_without_tax_are_read_as_the_reason_of_each_part() -> None:
+    now = example_note((1900, 100_00, 19_00), (0, 10_00, 0))
+    before = now.to_json() | {"version": 5, "untaxed": "reverse_charge"}
+    before["taxes"] = [{name: part[name] for name in part if name != "untaxed"} for part in before["taxes"]]
+    found = facts.from_json(before)
+    assert [tax.untaxed for tax in found.taxes] == [None, Untaxed.REVERSE_CHARGE]
+    assert (found.reasons_untaxed, found.has_unexplained) == ((Untaxed.REVERSE_CHARGE,), False)
+    assert facts.from_json(before | {"untaxed": None}) == replace(now, version=5)
+
+
+def test_lines_from_before_they_had_units_say_a_number_alone() -> None:
+    now = example(("Strom", 1_500, 12_345, 750))
+    before = now.to_json() | {"version": 5, "untaxed": None}
+    before["lines"] = [
+        {name: part[name] for name in part if name not in {"unit", "supplies", "untaxed"}} for part in before["lines"]
+    ]
+    assert facts.from_json(before) == replace(now, version=5)
+
+
 def test_facts_of_another_version_are_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="version 6"):
-        facts.from_json(example().to_json() | {"version": 6})
+    with pytest.raises(ValueError, match="version 7"):
+        facts.from_json(example().to_json() | {"version": 7})
 
 
 def test_facts_with_something_unknown_are_refused() -> None:
@@ -110,6 +130,10 @@ def test_a_rate_is_written_as_its_reader_writes_it(basis_points: int | None, lan
 )
 def test_a_quantity_is_written_without_idle_zeros(thousandths: int, language: str, text: str) -> None:
     assert Line("Hours", thousandths, 1, None, 1, 0).quantity_text(language) == text
+
+
+def test_a_quantity_has_its_unit() -> None:
+    assert Line("Hours", 1_500, 1, None, 1, 0, "HUR").quantity_text("de") == "1,5 Stunden"
 
 
 def test_the_country_is_written_only_when_the_mail_crosses_a_border() -> None:

@@ -8,15 +8,18 @@ from datetime import timedelta
 
 import pypdf
 import pytest
+from lxml import etree
 from sqlalchemy import update
 
 from portal.accounts.models import Customer
 from portal.core import config, db
+from portal.core.units import Supplies
 from portal.documents import e_invoices, facts, pdf, queries, service
 from portal.documents.facts import InvoiceFacts
-from portal.documents.untaxed import Supplies, Untaxed, reason
+from portal.documents.untaxed import Untaxed, reason
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
+from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from tests import factories
 from tests.documents.conftest import example_note
@@ -61,14 +64,15 @@ def test_at_home_a_company_says_itself_what_exempts_it() -> None:
 
 
 def untaxed(why: Untaxed, *lines: tuple[str, int, int, int], language: str = "en") -> InvoiceFacts:
-    return invoice_of(
+    said = invoice_of(
         [*lines, ("Advice", 2_000, 50_00, 0)],
-        untaxed=why,
         exemption="Small business, no VAT (§ 19 UStG)" if why == Untaxed.EXEMPT else "",
         buyer=replace(SELLER, name="Buyer", country="FR", tax_id=FRENCH, tax_number=""),
         language=language,
         supplied_until=DAY + timedelta(days=1),
     )
+    told = tuple(line if line.tax_rate_basis_points else replace(line, untaxed=why) for line in said.lines)
+    return replace(said, lines=told, taxes=facts.taxes_of(told))
 
 
 @pytest.mark.parametrize("why", list(Untaxed))
@@ -101,7 +105,7 @@ def test_an_invoice_keeps_why_and_its_credit_note_says_the_same(settings: config
         issued = queries.of_issued_invoice(session, invoice.id)
         assert issued is not None
         said = facts.from_json(issued.facts)
-        assert said.untaxed == Untaxed.REVERSE_CHARGE
+        assert said.reasons_untaxed == (Untaxed.REVERSE_CHARGE,)
         session.execute(update(Customer).values(tax_id=""))
         payment = factories.payment(session, customer, session.merge(invoice))
     service.issue(payment.id)
@@ -111,9 +115,79 @@ def test_an_invoice_keeps_why_and_its_credit_note_says_the_same(settings: config
     assert note_id is not None
     with db.reading() as session:
         note = facts.from_json(queries.for_company(session, note_id).facts)
-    assert (note.untaxed, note.has_untaxed) == (Untaxed.REVERSE_CHARGE, True)
+    assert (note.reasons_untaxed, note.has_unexplained) == ((Untaxed.REVERSE_CHARGE,), False)
 
 
 def test_a_credit_note_for_goods_within_the_union_says_what_is_missing() -> None:
-    said = replace(example_note((0, 10_00, 0)), untaxed=Untaxed.INTRA_COMMUNITY)
+    note = example_note((0, 10_00, 0))
+    said = replace(note, taxes=tuple(replace(tax, untaxed=Untaxed.INTRA_COMMUNITY) for tax in note.taxes))
     assert e_invoices.missing(said) == ("the day of supply, which a credit note does not tell",)
+
+
+# Goods and services on one invoice
+
+
+@pytest.fixture
+def both(settings: config.Settings) -> Invoice:
+    """Goods and services without tax for a company in France, and something with tax."""
+    with db.transaction() as session:
+        customer = factories.customer(session, country="FR", tax_id=FRENCH)
+    lines = (
+        LineDraft("Wallbox", 2_000, 500_00, 0, "H87", "goods"),
+        LineDraft("Assembly", 3_500, 80_00, 0, "HUR", "services"),
+        LineDraft("Event in Hamburg", 1_000, 100_00, 1900, "LS", "services"),
+    )
+    return invoices.issue(InvoiceDraft(customer.id, "eur", lines))
+
+
+def said_of(invoice: Invoice) -> InvoiceFacts:
+    with db.reading() as session:
+        issued = queries.of_issued_invoice(session, invoice.id)
+        assert issued is not None
+        said = facts.from_json(issued.facts)
+        assert isinstance(said, InvoiceFacts)
+        return said
+
+
+@pytest.mark.settings(PORTAL_COMPANY_COUNTRY="DE", PORTAL_COMPANY_TAX_ID=GERMAN)
+def test_each_line_has_its_own_reason_by_its_kind(both: Invoice) -> None:
+    said = said_of(both)
+    assert [line.untaxed for line in said.lines] == [Untaxed.INTRA_COMMUNITY, Untaxed.REVERSE_CHARGE, None]
+    assert [(tax.row, tax.net_minor) for tax in said.taxes] == [
+        ((1900, None), 100_00),
+        ((0, Untaxed.INTRA_COMMUNITY), 1_000_00),
+        ((0, Untaxed.REVERSE_CHARGE), 280_00),
+    ]
+    made = e_invoices.xml(said)
+    assert (said.e_invoice, judged(made)) == (e_invoices.PROFILE, [])
+    assert text(made, "CategoryCode") == ["K", "AE", "S", "S", "K", "AE"]
+    units = [one.get("unitCode") for one in etree.fromstring(made).iter() if one.tag.endswith("BilledQuantity")]
+    assert units == ["H87", "HUR", "LS"]
+
+
+@pytest.mark.settings(PORTAL_COMPANY_COUNTRY="DE", PORTAL_COMPANY_TAX_ID=GERMAN)
+def test_people_read_which_lines_each_reason_is_of(both: Invoice) -> None:
+    pages = pypdf.PdfReader(io.BytesIO(pdf.render(said_of(both)).pdf)).pages
+    said = " ".join(" ".join(page.extract_text() for page in pages).split())
+    for words in ("2 pieces", "3.5 hours", "1 flat rate", "Goods: Tax-free supply", "Services: Reverse charge"):
+        assert words in said, words
+
+
+@pytest.mark.settings(PORTAL_COMPANY_COUNTRY="DE", PORTAL_COMPANY_TAX_ID=GERMAN)
+def test_its_credit_notes_take_back_of_each_reason_and_all_of_it_at_last(both: Invoice) -> None:
+    with db.transaction() as session:
+        invoice = session.merge(both)
+        payment = factories.payment(session, session.get_one(Customer, invoice.customer_id), invoice)
+    service.issue(payment.id)
+    taken: dict[tuple[int, Untaxed | None], int] = {}
+    for amount in (500_00, both.total_minor - 500_00):
+        with db.transaction() as session:
+            refund_id = factories.refund(session, session.get_one(Payment, payment.id), amount_minor=amount).id
+        note_id = service.issue_credit_note(refund_id)
+        assert note_id is not None
+        with db.reading() as session:
+            note = facts.from_json(queries.for_company(session, note_id).facts)
+        assert set(note.reasons_untaxed) == {Untaxed.INTRA_COMMUNITY, Untaxed.REVERSE_CHARGE}
+        for tax in note.taxes:
+            taken[tax.row] = taken.get(tax.row, 0) + tax.net_minor
+    assert taken == {tax.row: tax.net_minor for tax in said_of(both).taxes}

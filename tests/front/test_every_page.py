@@ -25,8 +25,10 @@ from portal.documents import service as receipts
 from portal.documents.models import Document, DocumentArchive
 from portal.identity import api_clients, app_grants
 from portal.identity.policy import API_CLIENT_SCOPES
-from portal.invoices import files
+from portal.invoices import files, previews, price_list
+from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice, OutsidePayment
+from portal.invoices.price_list import ItemDraft
 from portal.invoices.statuses import OutsideStatus
 from portal.ledger import LedgerAccount, post
 from portal.mandates import policy
@@ -166,13 +168,20 @@ class History:
                 "nobody@nowhere.test;A-2;eur;;none;1;19",
             )
         ]
+        self.items = [
+            price_list.create(ItemDraft(name, "On site", "HUR", 95_00, "eur", 1900, "services")).id
+            for name in ("Advice", "Assembly")
+        ]
+        price_list.retire(self.items[-1])
+        draft = InvoiceDraft(self.customer, "eur", (LineDraft("Advice", 1_000, 95_00, 1900),))
+        self.previews = [previews.request(self.staff.id, draft, "en")]
         self.credit_notes = [self._credit_note(revoked=revoked) for revoked in (False, True)]
         self.credit_notes += [self._credit_note(revoked=revoked, reason="duplicate") for revoked in (False, True)]
         with db.transaction() as session:
             due = session.get_one(
                 Invoice, self.due, options=[selectinload(Invoice.lines), joinedload(Invoice.customer)]
             )
-            receipts.issue_invoice(session, due)
+            receipts.issue_invoice(session, due, draft)
             alone = factories.payment(session, due.customer).id
         self.receipts = [self.receipt, receipts.issue(alone)]
         with db.transaction() as session:
@@ -309,6 +318,12 @@ class History:
             "/support/invoices/import",
             "/support/invoices/second-approvals",
             "/support/invoices/new/customers?customer=spree",
+            "/support/invoices/new/items?currency=eur",
+            "/support/price-list",
+            "/support/price-list?status=retired",
+            "/support/price-list/new",
+            *(f"/support/price-list/{item}" for item in self.items),
+            *(f"/support/invoices/previews/{preview}" for preview in self.previews),
         )
         yield from (f"/support/invoices/import/{file}" for file in self.files)
 
