@@ -17,11 +17,13 @@ from portal.core import audit, company_days, config, db
 from portal.core.db import new_id
 from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
+from portal.core.units import Unit
 from portal.disputes.models import Dispute
 from portal.identity.models import User
-from portal.invoices import outside
+from portal.invoices import outside, price_list
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
+from portal.invoices.price_list import ItemDraft
 from portal.invoices.statuses import OutsideWay
 from portal.mandates import policy as mandate_policy
 from portal.mandates import service as mandates
@@ -43,6 +45,16 @@ WORKSHOP = _neighbour("Werkstatt Petersen", "jan@petersen.example", "Jan Peterse
 HOTEL = _neighbour("Hotel Deichblick", "lea@deichblick.example", "Lea Muster", "Am Deich 3\n25826 Sankt Peter-Ording")
 BOATS = _neighbour("Bootsbau Kröger", "finn@bootsbau.example", "Finn Kröger", "Kai 7\n26382 Wilhelmshaven")
 NEIGHBOURS = (CAFE, WORKSHOP, HOTEL, BOATS)
+# What staff fill lines of invoices with.
+PRICE_LIST = (
+    ItemDraft("Energieberatung", "Energieberatung vor Ort", Unit.HOUR, 95_00, "eur", 1900, "services"),
+    ItemDraft("Anfahrt", "", Unit.KILOMETRE, 42, "eur", 1900, "services"),
+    ItemDraft(
+        "Thermografie", "Thermografie mit ausführlichem Bericht", Unit.FLAT_RATE, 340_00, "eur", 1900, "services"
+    ),
+    ItemDraft("Handbuch", "Handbuch „Strom sparen im Handwerk“, gedruckt", Unit.PIECE, 24_00, "eur", 700, "goods"),
+    ItemDraft("Energy workshop", "Workshop, half a day", Unit.FLAT_RATE, 480_00, "usd", 0, "services"),
+)
 
 
 @dataclass
@@ -63,6 +75,9 @@ class Company:
             with db.reading() as session:
                 found = select(User.id).where(User.customer_id == self.customers[demo])
                 self.users[demo] = session.scalars(found).one()
+        with self._as_staff("support"):
+            for item in PRICE_LIST:
+                price_list.create(item)
 
     @contextmanager
     def _as_customer(self, demo: DemoCustomer) -> Iterator[None]:

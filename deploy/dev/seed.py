@@ -20,6 +20,7 @@ from portal.accounts.models import Customer
 from portal.app import create_app
 from portal.core import audit, company_days, config, db
 from portal.core.permissions import Role
+from portal.core.units import Unit
 from portal.identity import passwords
 from portal.identity import queries as accounts
 from portal.invoices import service as invoices
@@ -81,8 +82,15 @@ class DemoInvoice:
     withdrawn: bool = False
 
 
-def _line(description: str, quantity_thousandths: int, unit_price_minor: int, tax_rate_basis_points: int) -> LineDraft:
-    return LineDraft(description, quantity_thousandths, unit_price_minor, tax_rate_basis_points)
+def _line(
+    description: str,
+    quantity_thousandths: int,
+    unit_price_minor: int,
+    tax_rate_basis_points: int,
+    unit: str = Unit.ONE,
+    supplies: str = "",
+) -> LineDraft:
+    return LineDraft(description, quantity_thousandths, unit_price_minor, tax_rate_basis_points, unit, supplies)
 
 
 _LONG_BILL: Final = (
@@ -96,10 +104,10 @@ _LONG_BILL: Final = (
     ),
     _line("Zweiter Zählpunkt, Backstube", 1_000, 18_90, 1900),
     _line("Lastgangmessung, je Viertelstundenwert-Paket", 2_000, 9_75, 1900),
-    _line("Energieberatung vor Ort, je Stunde", 2_500, 95_00, 1900),
-    _line("Anfahrt, je Kilometer", 36_000, 42, 1900),
+    _line("Energieberatung vor Ort", 2_500, 95_00, 1900, Unit.HOUR, "services"),
+    _line("Anfahrt", 36_000, 42, 1900, Unit.KILOMETRE, "services"),
     _line("Thermografie der Ofenanlage mit ausführlichem Bericht", 1_000, 340_00, 1900),
-    _line("Handbuch „Strom sparen im Handwerk“, gedruckt", 3_000, 24_00, 700),
+    _line("Handbuch „Strom sparen im Handwerk“, gedruckt", 3_000, 24_00, 700, Unit.PIECE, "goods"),
     _line("Fachzeitschrift, Jahresabonnement", 1_000, 89_00, 700),
     _line("Porto und Verpackung", 1_000, 6_99, 1900),
 )  # fmt: skip

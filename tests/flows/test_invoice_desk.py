@@ -65,7 +65,7 @@ def test_a_line_from_the_price_list_becomes_an_invoice_and_a_wrong_part_payment_
     # A line from the price list
     item = page.get_by_role("combobox", name="From the price list")
     item.press_sequentially("adv")
-    expect(page.get_by_role("option")).to_have_count(2, timeout=PATIENCE_MS)
+    expect(page.locator("#item-options").get_by_role("option")).to_have_count(2, timeout=PATIENCE_MS)
     expect(page.get_by_role("option", name=re.compile("Advice abroad"))).to_have_attribute("aria-disabled", "true")
     first.is_fine()
     item.press("ArrowDown")
