@@ -26,7 +26,15 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "issue_invoice": {
         "customer_id": "cus_01k8vzt2",
         "currency": "eur",
-        "lines": [{"description": "Green electricity, October", "quantity": "420", "unit": "KWH", "unit_price": 31, "tax_rate": "19"}],
+        "lines": [
+            {
+                "description": "Green electricity, October",
+                "quantity": "420",
+                "unit": "KWH",
+                "unit_price": 31,
+                "tax_rate": "19",
+            }
+        ],
         "due_on": "2026-12-15",
         "external_reference": "ERP-4711",
     },

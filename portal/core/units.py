@@ -65,9 +65,9 @@ def check_unit(code: str, field: str) -> None:
     """Raises Invalid for a code that is not in the list."""
     if code not in set[str](Unit):
         raise Invalid(
-            N_("“%(code)s” is not a unit that is known here. Known are: %(known)s."),
+            N_("“%(unit)s” is not a unit that is known here. Known are: %(known)s."),
             field=field,
-            code=code[:20],
+            unit=code[:20],
             known=", ".join(Unit),
         )
 

@@ -53,7 +53,7 @@ class Refused(Invalid):
 
     def __init__(self, problems: Sequence[Invalid]) -> None:
         self.problems = problems
-        super().__init__(problems[0].message, field=problems[0].field, **problems[0].facts)
+        super().__init__(problems[0].text(), field=problems[0].field)
 
 
 def _check(draft: ItemDraft) -> None:

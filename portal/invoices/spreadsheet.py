@@ -290,6 +290,7 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
         rate = cell(row, "tax_rate", lambda text: _rate(text, decimal_mark))
         unit, supplies = row.cells.get("unit", "").upper() or Unit.ONE, row.cells.get("supplies", "").lower()
         lines.append(LineDraft(row.cells["description"], quantity or 0, price or 0, rate or 0, unit, supplies))
+    details: dict[str, Any] = {detail.name: first.cells.get(detail.name, "") for detail in DETAILS}
     draft = InvoiceDraft(
         customer_id="",
         currency=currency or "",
@@ -298,7 +299,7 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
         due_on=due_on,
         supplied_from=supplied[0],
         supplied_to=supplied[1],
-        **{detail.name: first.cells.get(detail.name, "") for detail in DETAILS},
+        **details,
         external_reference=first.cells["invoice"],
         note=first.cells.get("note", ""),
     )

@@ -19,7 +19,7 @@ from sqlalchemy.orm import undefer
 import portal.app  # noqa: F401  # brings every table into the metadata
 from deploy.dev.processes import ROOT
 from portal.core import clock, config, db
-from portal.documents import facts, queries
+from portal.documents import facts, old_facts, queries
 from portal.documents.models import Receipt
 from portal.identity.models import User
 from portal.jobs.models import JobRow
@@ -161,7 +161,7 @@ def test_receipts_from_before_there_were_documents_keep_all_they_had_and_get_a_c
         payment = factories.payment(session, factories.customer(session))
     command.downgrade(alembic, "0007")
     with db.transaction() as session:
-        written = example().to_json() | {"version": facts.WITHOUT_CODES}
+        written = example().to_json() | {"version": old_facts.WITHOUT_CODES}
         del written["kind"], written["verification"]
         kept = {
             "id": "rct_old", "number": "R-2026-000123", "payment_id": payment.id, "customer_id": payment.customer_id,

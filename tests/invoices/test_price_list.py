@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from portal.invoices.models import Invoice, PriceItem
 from portal.invoices.price_list import ItemDraft, Refused
 from tests.concurrency import run_concurrently
 
+Act = Callable[[], object]
 ADVICE = ItemDraft("Advice", "Advice on site", Unit.HOUR, 95_00, "eur", 1900, "services")
 
 
@@ -73,7 +75,8 @@ def test_what_is_wrong_is_named_at_its_field_and_nothing_is_written(
 ) -> None:
     item = price_list.create(ADVICE)
     draft = replace(ADVICE, **{"name": "Other", **wrong})  # type: ignore[arg-type]
-    for act in (lambda: price_list.create(draft), lambda: price_list.change(item.id, draft)):
+    acts: tuple[Act, ...] = (lambda: price_list.create(draft), lambda: price_list.change(item.id, draft))
+    for act in acts:
         with pytest.raises(Refused) as refused:
             act()
         assert [problem.field for problem in refused.value.problems] == [field]
@@ -89,10 +92,11 @@ def test_all_mistakes_are_told_at_once(settings: object) -> None:
 def test_a_name_stands_for_one_price_in_a_currency(settings: object) -> None:
     price_list.create(ADVICE)
     dollars = price_list.create(replace(ADVICE, currency="usd"))
-    for act in (
+    acts: tuple[Act, ...] = (
         lambda: price_list.create(replace(ADVICE, name="ADVICE")),
         lambda: price_list.change(dollars.id, ADVICE),
-    ):
+    )
+    for act in acts:
         with pytest.raises(Invalid) as refused:
             act()
         assert refused.value.field == "name"
@@ -145,6 +149,7 @@ def test_a_retired_item_one_in_another_currency_and_an_unknown_one_fill_no_line(
 
 
 def test_an_item_that_nobody_has_is_not_found(settings: object) -> None:
-    for act in (lambda: price_list.retire("itm_none"), lambda: price_list.change("itm_none", ADVICE)):
+    acts: tuple[Act, ...] = (lambda: price_list.retire("itm_none"), lambda: price_list.change("itm_none", ADVICE))
+    for act in acts:
         with pytest.raises(NotFound):
             act()

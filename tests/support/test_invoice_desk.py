@@ -24,7 +24,8 @@ from portal.jobs import outbox
 from portal.jobs.models import JobRow
 from tests.smtp import Mailbox
 from tests.support.conftest import As, Desk
-from tests.support.test_pages import CSV, LINE, TYPED, post, text
+from tests.support.test_desk import CSV
+from tests.support.test_pages import LINE, TYPED, post, text
 
 pytestmark = pytest.mark.database("sqlite")
 NEW = "/support/invoices/new"
