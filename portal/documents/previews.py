@@ -62,7 +62,6 @@ def facts_of(draft: InvoiceDraft, customer: Customer) -> InvoiceFacts:
         code="",
         base_url=settings.base_url,
     )
-    invoice = invoices.row_of(draft, drafts.totals_of(draft), customer, "")
-    frozen = freezing.invoice(invoice, customer, issue)
     number = language.translate(NO_NUMBER, issue.language)
-    return replace(frozen, number=number, verification=None, pay_at="", e_invoice="")
+    invoice = invoices.row_of(draft, drafts.totals_of(draft), customer, number)
+    return replace(freezing.invoice(invoice, customer, issue), verification=None, pay_at="", e_invoice="")

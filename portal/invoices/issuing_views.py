@@ -237,7 +237,8 @@ def request_pdf() -> AnyResponse:
 def pdf_preview(preview_id: str) -> Response:
     """The PDF of a draft, ready or being made; then this asks again by itself."""
     with db.reading() as session:
-        return _pdf_page(previews.preview(session, preview_id, current_user.id))
+        found = previews.preview(session, preview_id, current_user.id)
+    return _pdf_page(found)
 
 
 def _pdf_page(preview: InvoicePreview | None, problem: str = "") -> Response:
