@@ -86,6 +86,7 @@ def new() -> AnyResponse:
         "support/invoices/new.html",
         form=form,
         reckoned=form.reckoned(),
+        picked=_picked(form),
         found=_fitting(form.customer.data or "") if "find" in request.form else None,
         items=_items(form.item_text.data or "") if "find_item" in request.form else None,
         added=added,
@@ -168,6 +169,15 @@ def _named(customer_id: str) -> str:
         return ""
     with db.reading() as session:
         return accounts.customer(session, customer_id).id
+
+
+def _picked(form: InvoiceForm) -> Customer | None:
+    """Whose id stands in the field, so that their name can be told beside it."""
+    try:
+        with db.reading() as session:
+            return accounts.customer(session, (form.customer.data or "").strip())
+    except NotFound:
+        return None
 
 
 def _told(form: InvoiceForm, act: Callable[[], T]) -> T | None:

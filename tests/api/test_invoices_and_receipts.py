@@ -15,7 +15,14 @@ from tests.api.conftest import App, World
 pytestmark = pytest.mark.database("sqlite")
 
 LINES = [
-    {"description": "Green electricity", "quantity": "1.5", "unit_price": 100_00, "tax_rate": "19"},
+    {
+        "description": "Green electricity",
+        "quantity": "1.5",
+        "unit": "KWH",
+        "unit_price": 100_00,
+        "tax_rate": "19",
+        "supplies": "goods",
+    },  # fmt: skip
     {"description": "Meter", "unit_price": 9_99, "tax_rate": "5.5"},
 ]
 
@@ -32,6 +39,8 @@ def test_an_api_client_issues_an_invoice_and_its_customer_sees_it(world: World, 
     assert (issued.json["status"], issued.json["net"], issued.json["total"]) == ("open", 159_99, 189_04)
     assert [line["quantity"] for line in issued.json["lines"]] == ["1.5", "1"]
     assert [line["tax_rate"] for line in issued.json["lines"]] == ["19", "5.5"]
+    kinds = [(line["unit"], line["supplies"]) for line in issued.json["lines"]]
+    assert kinds == [("KWH", "goods"), ("C62", "services")]
     assert owner.get(f"/api/invoices/{issued.json['id']}").json == issued.json
     assert issued.json["pay_url"].endswith(f"/payments/invoices/{issued.json['id']}")
 
@@ -58,6 +67,8 @@ def test_the_same_request_issues_one_invoice(world: World) -> None:
         ({"lines": [{"description": "A", "unit_price": 1_00, "tax_rate": "101"}]}, "lines-0-tax_rate"),
         ({"lines": [{"description": "A", "unit_price": 1}]}, "total"),
         ({"lines": [{"description": "A", "unit_price": 1.5}]}, "lines.0.unit_price"),
+        ({"lines": [{"description": "A", "unit_price": 1_00, "unit": "XXX"}]}, "lines.0.unit"),
+        ({"lines": [{"description": "A", "unit_price": 1_00, "supplies": "both"}]}, "lines.0.supplies"),
     ],
 )
 def test_a_wrong_invoice_names_its_field(world: World, changed: dict[str, Any], field: str) -> None:

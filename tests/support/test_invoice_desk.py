@@ -135,6 +135,8 @@ def test_a_line_is_filled_from_the_price_list_with_and_without_a_script_and_stay
     filled = {name: value_of(added, f"lines-1-{name}") for name in ("description", "unit", "unit_price", "item")}
     assert filled == {"description": "Advice on site", "unit": "HUR", "unit_price": "95.50", "item": advice.id}
     assert (value_of(added, "lines-0-description"), invoices()) == ("Bread", 2)
+    chosen = post(client, NEW, **{**TYPED, "customer": desk.customer.id}, add_item=advice.id).text
+    assert "Spree Bikes GmbH, ada@spree-bikes.test" in chosen
     blank = post(client, NEW, **TYPED, **{"lines-0-quantity": "1"}, add_item=advice.id).text
     assert value_of(blank, "lines-0-description") == "Advice on site" and "lines-1-description" not in blank
     typed = {f"lines-0-{name}": value for name, value in filled.items()}
