@@ -22,7 +22,7 @@ LINES = [
         "unit_price": 100_00,
         "tax_rate": "19",
         "supplies": "goods",
-    },  # fmt: skip
+    },
     {"description": "Meter", "unit_price": 9_99, "tax_rate": "5.5"},
 ]
 
