@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from portal.jobs.job import job
+from portal.jobs.lanes import Lane
 
 
-@job("invoices.make_preview", once_per=("preview_id",))
+@job("invoices.make_preview", once_per=("preview_id",), lane=Lane.DOCUMENTS)
 def make_preview(preview_id: str) -> None:
     """Make the PDF of an invoice that is not issued."""
 

@@ -5,8 +5,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime, sorted_text
 
-revision = "0071"
-down_revision = "0070"
+revision = "0072"
+down_revision = "0071"
 
 _ACTIVE = sa.text("status = 'active'")
 _UNMAILED = sa.text("mailed_at IS NULL AND (mail_waived_at IS NULL OR pdf_sha256 IS NULL)")
