@@ -60,7 +60,7 @@ def test_a_line_from_the_price_list_becomes_an_invoice_and_a_wrong_part_payment_
     first.is_fine()
     customer.press("ArrowDown")
     customer.press("Enter")
-    expect(page.locator("[data-picked]")).to_contain_text("Spree Bikes GmbH")
+    expect(page.locator(".picker [data-picked]").first).to_contain_text("Spree Bikes GmbH")
 
     # A line from the price list
     item = page.get_by_role("combobox", name="From the price list")
