@@ -61,7 +61,7 @@ def test_an_item_is_written_changed_and_retired_and_each_is_recorded(settings: o
         ({"name": " "}, "name"),
         ({"name": "x" * 121}, "name"),
         ({"description": "x" * 301}, "description"),
-        ({"unit": "XXX"}, "unit"),
+        ({"unit": "ZZZ"}, "unit"),
         ({"unit_price_minor": -1}, "unit_price"),
         ({"unit_price_minor": 10**12}, "unit_price"),
         ({"currency": "xxx"}, "currency"),
@@ -85,7 +85,7 @@ def test_what_is_wrong_is_named_at_its_field_and_nothing_is_written(
 
 def test_all_mistakes_are_told_at_once(settings: object) -> None:
     with pytest.raises(Refused) as refused:
-        price_list.create(ItemDraft("", "", "XXX", -1, "eur", 1900, "services"))
+        price_list.create(ItemDraft("", "", "ZZZ", -1, "eur", 1900, "services"))
     assert [problem.field for problem in refused.value.problems] == ["name", "unit_price", "unit"]
 
 

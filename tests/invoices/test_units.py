@@ -28,10 +28,10 @@ def test_a_line_says_its_unit_and_its_kind_or_what_the_company_mostly_sells(
 
 
 def test_an_unknown_unit_and_an_unknown_kind_are_named_at_their_fields(settings: config.Settings) -> None:
-    lines = (LineDraft("Bread", 1_000, 3_00, 700, "XXX"), LineDraft("Bread", 1_000, 3_00, 700, Unit.PIECE, "bread"))
+    lines = (LineDraft("Bread", 1_000, 3_00, 700, "ZZZ"), LineDraft("Bread", 1_000, 3_00, 700, Unit.PIECE, "bread"))
     problems = drafts.problems(InvoiceDraft("cus_1", "eur", lines))
     assert [problem.field for problem in problems] == ["lines-0-unit", "lines-1-supplies"]
-    assert "XXX" in problems[0].text() and "HUR" in problems[0].text()
+    assert "ZZZ" in problems[0].text() and "HUR" in problems[0].text()
 
 
 @pytest.mark.parametrize(

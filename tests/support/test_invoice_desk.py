@@ -96,7 +96,7 @@ def test_an_item_is_written_changed_and_retired_by_who_may_issue_invoices(desk: 
     ("wrong", "field"),
     [
         ({"name": ""}, "name"),
-        ({"unit": "XXX"}, "unit"),
+        ({"unit": "ZZZ"}, "unit"),
         ({"unit_price": "-5"}, "unit_price"),
         ({"unit_price": "9999999999"}, "unit_price"),
         ({"unit_price": "1.005"}, "unit_price"),
@@ -164,7 +164,7 @@ def test_an_item_that_cannot_be_billed_is_told_at_its_field_and_nothing_is_writt
     assert post(client, NEW, **TYPED, add_item=advice.id).status_code == 422
     answer = post(client, NEW, **TYPED, **LINE, **{"lines-0-item": advice.id})
     assert answer.status_code == 422 and 'id="lines-0-description-error"' in answer.text and "retired" in answer.text
-    unknown = post(client, NEW, **TYPED, **LINE, **{"lines-0-unit": "XXX", "lines-0-supplies": "both"})
+    unknown = post(client, NEW, **TYPED, **LINE, **{"lines-0-unit": "ZZZ", "lines-0-supplies": "both"})
     assert 'id="lines-0-unit-error"' in unknown.text and 'id="lines-0-supplies-error"' in unknown.text
     assert invoices() == 2
 
