@@ -145,9 +145,9 @@ def quantity_text(quantity: Decimal, unit: str, language: str) -> str:
         return format_unit(quantity, name, length, locale=language)  # type: ignore[arg-type]
     texts, count = catalogue(language), 1 if quantity == 1 else 2
     if unit == Unit.PIECE:
-        return texts.ungettext("%(quantity)s piece", "%(quantity)s pieces", count) % {"quantity": number}
+        return texts.ngettext("%(quantity)s piece", "%(quantity)s pieces", count) % {"quantity": number}
     if unit == Unit.FLAT_RATE:
-        return texts.ungettext("%(quantity)s flat rate", "%(quantity)s flat rates", count) % {"quantity": number}
+        return texts.ngettext("%(quantity)s flat rate", "%(quantity)s flat rates", count) % {"quantity": number}
     return f"{number} {unit}"
 
 

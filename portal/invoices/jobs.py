@@ -11,7 +11,7 @@ def make_preview(preview_id: str) -> None:
     """Make the PDF of an invoice that is not issued."""
 
 
-@job("invoices.sweep_previews", every_seconds=600)
+@job("invoices.sweep_previews", every_seconds=300)
 def sweep_previews() -> None:
     """Remove previews of invoices after their time, and give up those whose job has died."""
 
