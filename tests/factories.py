@@ -22,8 +22,10 @@ from portal.evidence.models import Evidence
 from portal.identity import passwords
 from portal.identity.models import CustomerRole, User
 from portal.invoices import outside, totals
+from portal.invoices import service as invoices
 from portal.invoices.models import Invoice, InvoiceLine, OutsidePayment
 from portal.jobs.models import JobRow
+from portal.payments import settling
 from portal.payments.models import Payment
 from portal.refunds.models import Refund, RefundStep
 from portal.refunds.policy import BANK_TAKES
@@ -67,7 +69,9 @@ def invoice(
     lines: Sequence[tuple[str, int, int, int]] = (("Green electricity", 1_000, 100_00, 1900),),
     **values: Any,
 ) -> Invoice:
-    """An open invoice; each line is (description, quantity in thousandths, unit price in minor units, rate in basis points)."""
+    """An open invoice, which is in the books; each line is (description, quantity in thousandths, unit price in minor units, rate in
+    basis points).
+    """
     reckoned = totals.reckon([(price, quantity, rate) for _words, quantity, price, rate in lines])
     row = Invoice(
         **{
@@ -102,6 +106,8 @@ def invoice(
             )
         )
     session.flush()
+    session.refresh(row, ["lines"])
+    invoices.book(session, row)
     return row
 
 
@@ -131,6 +137,8 @@ def payment(session: Session, customer: Customer, invoice: Invoice | None = None
     )
     session.add(row)
     session.flush()
+    if row.succeeded_at is not None and row.invoice_id is None:
+        settling.sell(session, row, row.succeeded_at)
     return row
 
 

@@ -14,6 +14,7 @@ from portal.api import (
     receipt_views,
     refund_views,
     staff_views,
+    statement_views,
 )
 from portal.web.features import Feature
 
@@ -26,6 +27,7 @@ FEATURE = Feature(
         method_views.bp,
         refund_views.bp,
         receipt_views.bp,
+        statement_views.bp,
         endpoint_views.bp,
         staff_views.bp,
         docs_views.bp,

@@ -161,6 +161,8 @@ MEANINGS: Final = {
     "Reading works. After Retry-After, send the same request with the same Idempotency-Key again; do not pay in another way.",
     "payment_provider_misconfigured": "A setting on our side is wrong; we were told. Try again later.",
     "pdf_being_made": "The PDF is not made yet. Ask again after Retry-After.",
+    "statement_being_made": "The PDF of the statement is not made yet. Ask again after Retry-After.",
+    "statement_too_long": "The period has more than 3,000 entries in the books. Ask for a shorter one.",
 }
 
 

@@ -101,7 +101,9 @@ def _posted(wanted: LinesFilter) -> Select[Posting]:
     if wanted.subject:
         query = query.where(Posting.subject.in_(_named(wanted.subject)))
     if wanted.customer:
-        query = query.where(Posting.subject.in_(select(Payment.id).where(Payment.customer_id == wanted.customer)))
+        payments = select(Payment.id).where(Payment.customer_id == wanted.customer)
+        invoices = select(Invoice.id).where(Invoice.customer_id == wanted.customer)
+        query = query.where(Posting.subject.in_(payments.union_all(invoices)))
     if wanted.group:
         query = query.where(figures.touches_balance())
     if wanted.group and wanted.group != BALANCE:
@@ -110,10 +112,11 @@ def _posted(wanted: LinesFilter) -> Select[Posting]:
 
 
 def _named(text: str) -> CompoundSelect[Any]:
-    """What a line may be about when someone names it so: itself, or the payments of an invoice or a document with this number."""
+    """What a line may be about when someone names it so: itself, an invoice with this number, or the payments of it or of a document."""
     of_document = select(Document.payment_id).where(Document.number == text)
     of_invoice = select(Payment.id).join(Invoice, Invoice.id == Payment.invoice_id).where(Invoice.number == text)
-    return union_all(select(literal(text)), of_document, of_invoice)
+    itself = select(Invoice.id).where(Invoice.number == text)
+    return union_all(select(literal(text)), itself, of_document, of_invoice)
 
 
 def of_customer(session: Session, wanted: LinesFilter) -> LinesFilter:

@@ -11,5 +11,9 @@ FEATURE = Feature(
     blueprints=(views.bp, staff_views.bp, verification_views.bp),
     jobs=(job_handlers,),
     lists=(LIST,),
-    navigation=(NavigationEntry("documents.index", "receipt", N_("Documents"), 35, frozenset({"documents"})),),
+    navigation=(
+        NavigationEntry(
+            "documents.index", "receipt", N_("Documents"), 35, frozenset({"documents", "account_statements"})
+        ),
+    ),
 )

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, Literal
 
 from portal.accounts.models import Customer
-from portal.core import company_days
+from portal.core import company_days, shares
 from portal.core.config import Company
-from portal.documents import codes, e_invoices, shares, untaxed
+from portal.documents import codes, e_invoices, untaxed
 from portal.documents.facts import (
     VERSION,
     CreditNoteFacts,
@@ -34,6 +34,7 @@ from portal.documents.models import DocumentKind
 from portal.documents.untaxed import Untaxed
 from portal.invoices import details
 from portal.invoices.models import Invoice
+from portal.ledger.revenue import Part
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 
@@ -63,39 +64,40 @@ class Issue:
 
     def common(self, customer: Customer, currency: str) -> dict[str, Any]:
         """The facts that documents of every kind take from here, by name."""
-        company, code = self.company, codes.grouped(self.code)
-        return {
+        code = codes.grouped(self.code)
+        return letterhead(self.company, customer) | {
             "version": VERSION,
             "issued_at": self.at,
             "language": self.language,
             "currency": currency,
-            "seller": Party(
-                company.name, tuple(company.address_lines), company.country, company.tax_id, company.tax_number
-            ),
-            "seller_contact": company.support_email,
-            "imprint": Imprint(company.legal_form, company.register, tuple(company.director_names), company.legal_note),
-            "buyer": Party(customer.name, tuple(customer.address_lines), customer.country, customer.tax_id),
             "verification": Verification(code, f"{self.base_url}/verify/{code}"),
-            "logo": company.logo,
-            "colour": company.colour,
         }
+
+
+def letterhead(company: Company, customer: Customer) -> dict[str, Any]:
+    """What every letter says of its sender and its reader, by the names that documents/pdf/base.html takes it by."""
+    return {
+        "seller": Party(
+            company.name, tuple(company.address_lines), company.country, company.tax_id, company.tax_number
+        ),
+        "seller_contact": company.support_email,
+        "imprint": Imprint(company.legal_form, company.register, tuple(company.director_names), company.legal_note),
+        "buyer": Party(customer.name, tuple(customer.address_lines), customer.country, customer.tax_id),
+        "logo": company.logo,
+        "colour": company.colour,
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """What a credit note corrects: an invoice, or the receipt that is one. Amounts in minor units."""
+    """What a credit note corrects: an invoice, or the receipt that is one, with its rows of taxes."""
 
     kind: Literal["invoice", "receipt"]
     number: str
     issued_on: date
     currency: str
     taxes: tuple[TaxTotal, ...]
-    net_minor: int
     exemption: str = ""
-
-    @property
-    def untaxed_minor(self) -> int:
-        return self.net_minor - sum(tax.net_minor for tax in self.taxes)
 
 
 def of_invoice(invoice: Invoice, said: Facts | None) -> Corrected:
@@ -106,13 +108,12 @@ def of_invoice(invoice: Invoice, said: Facts | None) -> Corrected:
         invoice.issued_on,
         invoice.currency,
         said.taxes if said else taxes_of(_of_invoice(invoice)),
-        invoice.net_minor,
         said.exemption if said else "",
     )
 
 
 def of_receipt(of: Facts) -> Corrected:
-    return Corrected("receipt", of.number, of.issued_on, of.currency, of.taxes, of.net_minor)
+    return Corrected("receipt", of.number, of.issued_on, of.currency, of.taxes)
 
 
 def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
@@ -203,27 +204,21 @@ def credit_note(
     refund: Refund,
     payment: Payment,
     corrected: Corrected,
+    given: Sequence[Part],
     earlier: Sequence[Facts],
     customer: Customer,
     of: Reference,
     issue: Issue,
 ) -> CreditNoteFacts:
-    """The facts of the credit note of a refund that has succeeded; `earlier` are those of what is `corrected` that stand.
+    """The facts of the credit note of a refund that has succeeded; `given` is what the books lowered the price of what is `corrected` by,
+    and `earlier` are those of its credit notes that stand.
 
-    Together they take back of each tax rate what is stated there at most, and all of it when all is refunded. Raises
-    NotAddingUp when they would take back more.
+    All of them together take back of each tax rate what is stated there at most, and all of it when all is refunded
+    (portal.ledger.revenue). Raises NotAddingUp where less than the refund was left.
     """
-    parts, taken = parts_of(corrected), [0] * len(parts_of(corrected))
-    for one in earlier:
-        taken = [before + more for before, more in zip(taken, parts_of(one, like=corrected), strict=True)]
-    if refund.currency != corrected.currency or refund.amount_minor + sum(taken) > sum(parts):
+    if refund.currency != corrected.currency or sum(part.total_minor for part in given) != refund.amount_minor:
         raise NotAddingUp(f"{refund.id} and what was refunded before come to more than {corrected.number}")
-    given = shares.share(refund.amount_minor, parts, taken)
-    taxes = tuple(
-        TaxTotal(tax.tax_rate_basis_points, given[2 * at], given[2 * at + 1], tax.untaxed)
-        for at, tax in enumerate(corrected.taxes)
-        if given[2 * at] or given[2 * at + 1]
-    )
+    taxes = tuple(row for part in given if part.rate is not None for row in _rows(part, part.rate, corrected, earlier))
     tax_minor = sum(tax.tax_minor for tax in taxes)
     frozen = CreditNoteFacts(
         **issue.common(customer, payment.currency),
@@ -293,10 +288,14 @@ def reference(payment: Payment | None, invoice: Invoice | None) -> Reference:
     )
 
 
-def parts_of(of: Facts | Corrected, like: Corrected | None = None) -> list[int]:
-    """Net and tax of each row of taxes in the order of `like` (by itself its own), then what no tax is stated for; in minor units."""
-    found = {tax.row: (tax.net_minor, tax.tax_minor) for tax in of.taxes}
-    return [*(minor for tax in (like or of).taxes for minor in found.get(tax.row, (0, 0))), of.untaxed_minor]
+def _rows(part: Part, rate: int, corrected: Corrected, earlier: Sequence[Facts]) -> list[TaxTotal]:
+    """What the books take back of a rate, in the rows of what is corrected: of lines without tax there is one for each reason."""
+    rows = [tax for tax in corrected.taxes if tax.tax_rate_basis_points == rate]
+    if len(rows) <= 1:
+        return [TaxTotal(rate, part.net_minor, part.tax_minor, rows[0].untaxed if rows else None)]
+    taken = [sum(tax.net_minor for one in earlier for tax in one.taxes if tax.row == row.row) for row in rows]
+    given = shares.share(part.net_minor, [row.net_minor for row in rows], taken)
+    return [TaxTotal(rate, net, 0, row.untaxed) for row, net in zip(rows, given, strict=True) if net]
 
 
 def _of_payment(payment: Payment) -> tuple[Line, ...]:

@@ -23,8 +23,5 @@ def of_payment(payment: Payment) -> DocumentKind:
 
 def of_refund(refund: Refund, payment: Payment) -> DocumentKind:
     """A credit note where the price is lowered, or where a receipt is an invoice of its own and is taken back; else a confirmation."""
-    if payment.duplicate is not None:
-        return DocumentKind.REFUND_CONFIRMATION
-    if of_payment(payment) == DocumentKind.RECEIPT or refund.reason not in policy.LEAVES_PRICE:
-        return DocumentKind.CREDIT_NOTE
-    return DocumentKind.REFUND_CONFIRMATION
+    lowers = policy.lowers_price(refund.reason, payment)
+    return DocumentKind.CREDIT_NOTE if lowers else DocumentKind.REFUND_CONFIRMATION

@@ -84,6 +84,16 @@ def render_preview(facts: InvoiceFacts, watermark: str) -> Rendered:
         return _rendered(html, fetcher(facts.logo), [], [])
 
 
+def draw(template: str, letter: Any) -> Rendered:
+    """Another letter of the company's, as PDF/A-3b like the documents: `letter` has a `language` and a `logo`, and is what the template,
+    which extends documents/pdf/base.html, calls `document`.
+    """
+    db.refuse_inside_transaction("rendering a PDF")
+    html = templates.render(template, letter.language, document=letter)
+    with _lock:
+        return _rendered(html, fetcher(letter.logo), [], [])
+
+
 def _rendered(html: str, served: URLFetcher, attachments: list[Attachment], metadata: list[str]) -> Rendered:
     from weasyprint import HTML
 

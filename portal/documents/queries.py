@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session, undefer
 
 from portal.accounts import queries as accounts
 from portal.content.mail import SentMail
-from portal.core import company_days, db, keyset
+from portal.core import company_days, db, keyset, shares
 from portal.core.db import begins_with, inline_literals
 from portal.core.errors import NotFound, PortalError
 from portal.core.money import Money
-from portal.documents import codes, facts, jobs, shares
+from portal.documents import codes, facts, jobs
 from portal.documents.models import (
     HELD,
     NOT_HELD,

@@ -19,7 +19,7 @@ from portal.content import language
 from portal.core import audit, config, crash, db, numbering
 from portal.core.errors import N_, Conflict, NotFound
 from portal.documents import codes, facts, freezing, jobs, kinds, pdf, queries
-from portal.documents.freezing import NotAddingUp
+from portal.documents.freezing import NotAddingUp, letterhead
 from portal.documents.keeping import PREFIX, Kept, is_free, keep, kept_credit_note, kept_receipt
 from portal.documents.models import (
     CreditNote,
@@ -33,6 +33,7 @@ from portal.documents.models import (
     RefundDocument,
 )
 from portal.documents.packing import pack
+from portal.documents.pdf import draw
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice
@@ -40,17 +41,20 @@ from portal.jobs import outbox
 from portal.payments import jobs as payment_jobs
 from portal.payments.models import Payment
 from portal.refunds import jobs as refund_jobs
+from portal.refunds import service as refunds
 from portal.refunds.models import Refund
 
 __all__ = [
     "Kept",
     "NotAddingUp",
+    "draw",
     "is_free",
     "issue",
     "issue_credit_note",
     "keep",
     "kept_credit_note",
     "kept_receipt",
+    "letterhead",
     "mark_mailed",
     "mark_revocation_mailed",
     "pack",
@@ -161,8 +165,11 @@ def _issue_credit_note(
     about = freezing.reference(payment, invoice)
     if kind == DocumentKind.CREDIT_NOTE:
         corrected, earlier = _corrected(session, payment, invoice, said)
+        # Of a refund from before the books said it.
+        refunds.credit(session, refund, payment, refund.succeeded_at or db.database_now(session))
+        given = refunds.credited(session, refund, payment)
         issue = _begin_issue(session, kind, customer, kept)
-        frozen: facts.Facts = freezing.credit_note(refund, payment, corrected, earlier, customer, about, issue)
+        frozen: facts.Facts = freezing.credit_note(refund, payment, corrected, given, earlier, customer, about, issue)
         document: Document = CreditNote(payment_id=payment.id, refund_id=refund.id)
     else:
         issue = _begin_issue(session, kind, customer, kept)
@@ -174,16 +181,16 @@ def _issue_credit_note(
 def _corrected(
     session: Session, payment: Payment, invoice: Invoice | None, said: facts.Facts
 ) -> tuple[freezing.Corrected, list[facts.Facts]]:
-    """What a credit note of this payment corrects, and what the credit notes of that say which stand.
-
-    An invoice has one payment that pays it: another one is too much, and what is given back of it corrects nothing.
+    """What a credit note corrects (the invoice, or where there is none the receipt, of which `said` are the facts), and what the credit
+    notes of that say which stand, of whichever payment they are.
     """
-    standing = select(CreditNote.facts).where(CreditNote.payment_id == payment.id, CreditNote.revoked_at.is_(None))
+    standing = select(CreditNote.facts).where(CreditNote.revoked_at.is_(None))
     if invoice is None:
-        corrected = freezing.of_receipt(said)
+        corrected, standing = freezing.of_receipt(said), standing.where(CreditNote.payment_id == payment.id)
     else:
         issued = queries.of_issued_invoice(session, invoice.id)
         corrected = freezing.of_invoice(invoice, facts.from_json(issued.facts) if issued else None)
+        standing = standing.join(Payment, Payment.id == CreditNote.payment_id).where(Payment.invoice_id == invoice.id)
     return corrected, [facts.from_json(written) for written in session.scalars(standing)]
 
 
@@ -194,9 +201,10 @@ def revoke_credit_note(refund_id: str) -> None:
     failed before its credit note was issued. Raises NotFound for an unknown refund, Conflict for one that has not failed.
     """
     with db.transaction() as session:
-        refund, _payment = _lock(session, refund_id)
+        refund, payment = _lock(session, refund_id)
         if not refund.has_failed:
             raise Conflict
+        refunds.take_again(session, refund, payment, refund.failed_at or db.database_now(session))
         note = session.scalar(select(RefundDocument).where(RefundDocument.refund_id == refund_id))
         if note is None or note.revoked_at is not None:
             return

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
 from portal.accounts.service import Deactivated
-from portal.core import audit, clock, db, numbering
+from portal.core import audit, clock, company_days, db, numbering
 from portal.core.errors import N_, Conflict, NotFound
 from portal.core.idempotency import check_client_key
 from portal.invoices import details, drafts, price_list
@@ -18,6 +18,7 @@ from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.invoices.statuses import InvoiceStatus
 from portal.invoices.totals import Totals
+from portal.ledger import revenue
 
 # Why not, for programs.
 DUPLICATE_REFERENCE: Final = "duplicate_reference"
@@ -80,6 +81,7 @@ def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | N
     invoice = row_of(draft, sums, customer, f"INV-{draft.first_day.year}-{number:06d}", client_key)
     session.add(invoice)
     session.flush()
+    book(session, invoice)
     facts: dict[str, Any] = {
         "number": invoice.number,
         "total_minor": invoice.total_minor,
@@ -91,6 +93,22 @@ def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | N
     for also in _on_issue:
         also(session, invoice, draft)
     return invoice
+
+
+def book(session: Session, invoice: Invoice) -> None:
+    """Post what the invoice, which has its lines loaded, is over: owed by its customer, against revenue and tax of each rate, on its day.
+
+    A second call writes nothing.
+    """
+    revenue.sell(
+        session,
+        "invoice",
+        [revenue.Part(tax.rate_basis_points, tax.net_minor, tax.tax_minor) for tax in invoice.taxes],
+        invoice.item,
+        currency=invoice.currency,
+        subject=invoice.id,
+        at=min(company_days.noon(invoice.issued_on), invoice.created_at),
+    )
 
 
 def row_of(

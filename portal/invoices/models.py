@@ -46,6 +46,7 @@ from portal.invoices.statuses import (
     PriceItemStatus,
 )
 from portal.invoices.totals import TaxAtRate
+from portal.ledger import Item
 
 _IS_ACTIVE: Final = text(f"status = '{PriceItemStatus.ACTIVE}'")
 _WAITS: Final = text("status IN (" + ", ".join(f"'{status}'" for status in sorted(WAITING)) + ")")
@@ -138,6 +139,11 @@ class Invoice(Base):
     @property
     def is_partly_paid(self) -> bool:
         return self.status == InvoiceStatus.OPEN and self.paid_minor > 0
+
+    @property
+    def item(self) -> Item:
+        """What is owed, for the ledger."""
+        return Item(self.customer_id, self.id)
 
     @property
     def net(self) -> Money:

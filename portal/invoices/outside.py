@@ -214,6 +214,7 @@ def _book(session: Session, invoice: Invoice, row: OutsidePayment) -> None:
         subject=invoice.id,
         reference=f"outside:{row.id}",
         at=at,
+        item=invoice.item,
     )
     facts = {"how": row.how, "paid_on": row.paid_on.isoformat(), "reference": row.reference, "reason": row.reason}
     service.count(session, invoice, row.amount, _paid_at(session, invoice, at))
@@ -231,6 +232,7 @@ def _reverse(session: Session, invoice: Invoice, row: OutsidePayment) -> None:
         subject=invoice.id,
         reference=f"outside_reversed:{row.id}",
         at=row.reversed_at,
+        item=invoice.item,
     )
     service.uncount(session, invoice, row.amount)
     _audit(session, "invoice.outside_payment_reversed", invoice, row, {"reason": row.reversal_reason})

@@ -17,15 +17,17 @@ from portal.core import audit, clock, crash, db, recovery, texts
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.money import Money
 from portal.invoices import drafts, queries
-from portal.invoices.issuing import DUPLICATE_REFERENCE, add, by_external_reference, issue, on_issue, row_of
+from portal.invoices.issuing import DUPLICATE_REFERENCE, add, book, by_external_reference, issue, on_issue, row_of
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
+from portal.ledger import revenue
 from portal.webhook_endpoints import service as webhook_endpoints
 from portal.webhook_endpoints.models import EventType
 
 __all__ = [
     "DUPLICATE_REFERENCE",
     "add",
+    "book",
     "by_external_reference",
     "clear_way",
     "clears_way",
@@ -160,6 +162,7 @@ def void(invoice_id: str, reason: str) -> Invoice:
         invoice.status = InvoiceStatus.VOID
         invoice.voided_at = clock.now()
         invoice.void_reason = reason
+        revenue.withdraw(session, "void", invoice.item, subject=invoice.id, at=invoice.voided_at)
         _record_change(session, "invoice.voided", invoice, {"reason": reason})
         for also in _on_void:
             also(session, invoice)

@@ -5,6 +5,7 @@ Source: TigerBeetle, "Data modeling: transfers" (two accounts and one amount a r
 """
 
 from portal.ledger.postings import (
+    Item,
     LedgerAccount,
     Posting,
     balance,
@@ -15,6 +16,7 @@ from portal.ledger.postings import (
 )
 
 __all__ = [
+    "Item",
     "LedgerAccount",
     "Posting",
     "balance",

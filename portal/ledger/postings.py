@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
+from typing import Final
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Select, String, case, func, or_, select
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Select, String, case, func, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -19,17 +21,36 @@ from portal.core.money import Money
 
 class LedgerAccount(StrEnum):
     STRIPE = "stripe_balance"  # what Stripe holds for us
-    RECEIVABLES = "receivables"  # what customers have been asked for
+    RECEIVABLES = "receivables"  # what customers have been asked for, and have not paid
+    REVENUE = "revenue"  # what was sold, without tax
+    TAX = "tax"  # what of it is owed to the tax office
+    OVERPAYMENTS = "overpayments"  # what customers have paid too much, and get back
     FEES = "fees"  # what Stripe keeps
-    REFUNDS = "refunds"
+    REFUNDS = "refunds"  # between the money that goes back and what it is given back of: nothing is left on it
     DISPUTES = "disputes"
     BANK = "bank"  # what was paid out
     EXCHANGE = "exchange"  # between what was paid and what Stripe settled it in
     OTHER = "other"  # what is not of the portal's business, and was explained by a person
 
 
+_OF_CUSTOMERS: Final = text("customer_id IS NOT NULL")
+_OF_ITEMS: Final = text("item_id IS NOT NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is owed, and by whom: an invoice, or a payment without one, which is both."""
+
+    customer_id: str
+    id: str
+
+
 class Posting(Base):
-    """An amount moves from the credited account to the debited one. Rows are never changed or deleted (a trigger refuses)."""
+    """An amount moves from the credited account to the debited one. Rows are never changed or deleted (a trigger refuses).
+
+    `subject` is the row whose change it is. What is sold, owed or given back says besides whose it is: `customer_id`, and `item_id`, the
+    invoice, or the payment without one. `tax_rate_basis_points` is the rate of what is sold and of its tax; none where no tax is stated.
+    """
 
     __tablename__ = "postings"
 
@@ -42,6 +63,9 @@ class Posting(Base):
     currency: Mapped[str] = mapped_column(String(3))
     subject: Mapped[str] = mapped_column(String(40))
     reference: Mapped[str] = mapped_column(String(120), unique=True)
+    customer_id: Mapped[str | None] = mapped_column(String(40))
+    item_id: Mapped[str | None] = mapped_column(String(40))
+    tax_rate_basis_points: Mapped[int | None] = mapped_column(Integer)
 
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
@@ -51,6 +75,14 @@ class Posting(Base):
         Index("ix_postings_subject", "subject"),
         Index("ix_postings_period", "currency", "at", "id"),
         Index("ix_postings_at", "at", "id"),
+        # All that a balance of a customer adds up: it is read from this alone.
+        Index(
+            "ix_postings_customer",
+            *("customer_id", "currency", "at", "id", "debit", "credit", "amount_minor", "item_id"),
+            sqlite_where=_OF_CUSTOMERS,
+            postgresql_where=_OF_CUSTOMERS,
+        ),
+        Index("ix_postings_item", "item_id", sqlite_where=_OF_ITEMS, postgresql_where=_OF_ITEMS),
     )
 
     @property
@@ -58,7 +90,7 @@ class Posting(Base):
         return Money(self.amount_minor, self.currency)
 
 
-def post(
+def post(  # noqa: PLR0913  # the facts of one posting
     session: Session,
     kind: str,
     *,
@@ -68,8 +100,10 @@ def post(
     subject: str,
     reference: str,
     at: datetime | None = None,
+    item: Item | None = None,
+    rate: int | None = None,
 ) -> None:
-    """Write a posting in the caller's transaction.
+    """Write a posting in the caller's transaction; `rate` is that of tax, in basis points.
 
     `reference` names the movement at Stripe ("charge:ch_…", "fee:txn_…"); a second call with it writes nothing.
     """
@@ -86,6 +120,9 @@ def post(
             currency=amount.currency,
             subject=subject,
             reference=reference,
+            customer_id=item.customer_id if item else None,
+            item_id=item.id if item else None,
+            tax_rate_basis_points=rate,
         )
         .on_conflict_do_nothing(index_elements=["reference"])
     )

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
+from portal import ledger
 from portal.accounts.models import Customer
 from portal.core import texts
 from portal.core.db import Base, UTCDateTime, new_id, one_of, sorted_text
@@ -187,6 +188,11 @@ class Payment(Mirror, Base):
 
     def money(self, minor: int) -> Money:
         return Money(minor, self.currency)
+
+    @property
+    def item(self) -> ledger.Item:
+        """What it pays, for the ledger: its invoice, or itself where it is both."""
+        return ledger.Item(self.customer_id, self.invoice_id or self.id)
 
     @property
     def lines(self) -> tuple[Item, ...]:

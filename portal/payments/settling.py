@@ -5,6 +5,8 @@ Webhooks, the page after paying, the answer to a confirmation, and the follow-up
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import structlog
 from sqlalchemy.orm import Session
 
@@ -16,7 +18,7 @@ from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.ledger import LedgerAccount
+from portal.ledger import LedgerAccount, revenue
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
@@ -159,6 +161,8 @@ def _emit(session: Session, payment: Payment, event_type: str, failure_code: str
 def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
     payment.succeeded_at = intent.charge.created if intent.charge else clock.now()
     payment.failure_code = payment.decline_code = payment.advice_code = ""
+    if payment.invoice_id is None:
+        sell(session, payment, payment.succeeded_at)
     ledger.post(
         session,
         "charge",
@@ -168,6 +172,7 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
         subject=payment.id,
         reference=f"charge:{intent.id}",
         at=payment.succeeded_at,
+        item=payment.item,
     )
     _book_fee(session, payment, intent)
     crash.point("charge posted")
@@ -178,27 +183,40 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
         card_jobs.upsert.enqueue(session, stripe_payment_method_id=payment.stripe_payment_method_id)
 
 
+def sell(session: Session, payment: Payment, at: datetime) -> None:
+    """A payment without an invoice is the invoice as well, without a stated tax; money that was too much sells nothing."""
+    if payment.duplicate is not None:
+        revenue.overpay(session, payment.amount, payment.item, subject=payment.id, at=at)
+        return
+    parts = [revenue.Part(None, payment.amount_minor, 0)]
+    revenue.sell(session, "sale", parts, payment.item, currency=payment.currency, subject=payment.id, at=at)
+
+
 def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
     """The money has arrived all the same when the invoice was paid or withdrawn meanwhile: staff look at it.
 
     What was paid twice goes back by itself (portal.refunds.service.return_duplicate).
     """
+    at = payment.succeeded_at or clock.now()
     try:
         invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
     except Conflict:
         payment.duplicate = Duplicate.PAID_TWICE
+        revenue.overpay(session, payment.amount, payment.item, subject=payment.id, at=at)
         hold_for_review(
             session, payment, "the invoice was not open any more when the money arrived: refund it as a duplicate"
         )
         jobs.return_duplicate.enqueue(session, payment_id=payment.id)
     else:
         if payment.amount > invoice.amount_due:
+            too_much = payment.amount - invoice.amount_due
+            revenue.overpay(session, too_much, payment.item, subject=payment.id, at=at)
             hold_for_review(
                 session,
                 payment,
                 f"{payment.amount} arrived, and {invoice.amount_due} was due of {invoice.number}: refund the difference",
             )
-        invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now(), payment.amount)
+        invoices.mark_paid(session, invoice.id, at, payment.amount)
         crash.point("invoice paid")
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from portal.core import company_days, config, four_eyes
 from portal.core.money import Money
+from portal.payments.models import Payment
 
 
 class RefundReason(StrEnum):
@@ -45,6 +46,16 @@ OF_STAFF: Final = (
 
 # The price that was invoiced stays: the money was no part of it. Of all other reasons the price is lowered, and with it the tax.
 LEAVES_PRICE: Final = frozenset({RefundReason.DUPLICATE})
+
+
+def lowers_price(reason: RefundReason, payment: Payment) -> bool:
+    """Whether a refund for this reason lowers the price of what was paid, and so takes tax back.
+
+    What was too much lowers none, nor what leaves the price of an invoice. A payment without an invoice is the invoice itself, and is taken
+    back.
+    """
+    return payment.duplicate is None and (payment.invoice_id is None or reason not in LEAVES_PRICE)
+
 
 # Stripe's three reasons. Source: Stripe's API reference, "Create a refund".
 AT_STRIPE: Final = frozenset({RefundReason.DUPLICATE, RefundReason.FRAUDULENT})

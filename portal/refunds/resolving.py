@@ -19,7 +19,7 @@ from portal.core.permissions import Permission
 from portal.core.synced_rows import touch
 from portal.ledger import LedgerAccount
 from portal.payments.models import Payment
-from portal.refunds import jobs, queries, statuses
+from portal.refunds import crediting, jobs, queries, statuses
 from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible
 from portal.refunds.deciding import NotYours, only_deciders
 from portal.refunds.executing import locked
@@ -89,7 +89,9 @@ def pay_outside(refund_id: str, reviewer: Reviewer, *, paid_on: date, note: str)
             return
         _refuse_unless_open(row)
         check_amount(row.amount, queries.sums(session, session.get_one(Payment, row.payment_id)).remaining)
+        payment = session.get_one(Payment, row.payment_id)
         row.paid_outside_on = paid_on
+        at = min(company_days.noon(paid_on), clock.now())  # not in the future, all the same
         _resolve(session, row, reviewer, Resolution.PAID_OUTSIDE, {"paid_on": paid_on.isoformat(), "note": note}, note)
         ledger.post(
             session,
@@ -99,8 +101,10 @@ def pay_outside(refund_id: str, reviewer: Reviewer, *, paid_on: date, note: str)
             amount=row.amount,
             subject=row.payment_id,
             reference=f"refund_outside:{row.id}",
-            at=min(company_days.noon(paid_on), clock.now()),  # not in the future, all the same
+            at=at,
+            item=payment.item,
         )
+        crediting.credit(session, row, payment, at, movement=f"outside:{row.id}")
         jobs.mail.enqueue(
             session, refund_id=row.id, version=row.version, status=Resolution.PAID_OUTSIDE, before=row.status
         )

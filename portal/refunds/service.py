@@ -3,6 +3,7 @@
 - `asking`: a customer asks, staff propose, a request is withdrawn; the amount is reserved.
 - `deciding`: claims, approvals with four eyes, refusals, and what a person decides about an unknown refund.
 - `resolving`: what staff do about a refund that has failed.
+- `crediting`: what is given back, in the books.
 - `executing` and `settling`: the worker's part, and Stripe's word.
 
 Here stands what nobody asks for: what was paid twice goes back, and what Stripe tells is taken in.
@@ -43,6 +44,7 @@ from portal.refunds.asking import (
     windows,
     withdraw,
 )
+from portal.refunds.crediting import credit, credited, take_again
 from portal.refunds.deciding import (
     CLAIM_HOLDS,
     ClaimedByOther,
@@ -113,6 +115,8 @@ __all__ = [
     "assign_all",
     "claim",
     "close",
+    "credit",
+    "credited",
     "deciders",
     "give_up",
     "is_claimed",
@@ -134,6 +138,7 @@ __all__ = [
     "shown_threshold",
     "sync_refund",
     "sync_refunds_of",
+    "take_again",
     "undo",
     "undo_all",
     "why_not_refundable",

@@ -18,7 +18,7 @@ from portal.core.money import Money
 from portal.core.synced_rows import touch
 from portal.ledger import LedgerAccount
 from portal.payments.models import Payment
-from portal.refunds import jobs, policy, statuses
+from portal.refunds import crediting, jobs, policy, statuses
 from portal.refunds.models import Refund, RefundStep
 from portal.refunds.statuses import RefundStatus
 from portal.webhook_endpoints import service as webhook_endpoints
@@ -54,7 +54,8 @@ def apply(session: Session, row: Refund, found: gateway.Refund) -> None:
 
 
 def _book(session: Session, row: Refund, found: gateway.Refund) -> None:
-    """Each movement is posted once, whenever Stripe tells of it; see ledger.post."""
+    """Each movement is posted once, whenever Stripe tells of it; see ledger.post. What it gives back is posted beside it."""
+    payment = session.get_one(Payment, row.payment_id)
     if found.movement is not None:
         ledger.post(
             session,
@@ -65,7 +66,9 @@ def _book(session: Session, row: Refund, found: gateway.Refund) -> None:
             subject=row.payment_id,
             reference=f"refund:{found.id}",
             at=found.movement.created,
+            item=payment.item,
         )
+        crediting.credit(session, row, payment, found.movement.created)
         _book_exchange_and_fee(session, row, -row.amount, found.movement)
     if found.return_movement is not None:
         ledger.post(
@@ -77,7 +80,9 @@ def _book(session: Session, row: Refund, found: gateway.Refund) -> None:
             subject=row.payment_id,
             reference=f"refund_failed:{found.id}",
             at=found.return_movement.created,
+            item=payment.item,
         )
+        crediting.take_again(session, row, payment, found.return_movement.created)
         _book_exchange_and_fee(session, row, row.amount, found.return_movement)
 
 

@@ -1,8 +1,11 @@
-"""A customer's payments as a file."""
+"""A customer's payments as a file, and the statement of their account."""
 
 from __future__ import annotations
 
-from portal.statements import views
+from portal.statements import account_views, job_handlers, views
 from portal.web.features import Feature
 
-FEATURE = Feature(blueprints=(views.bp,))
+FEATURE = Feature(
+    blueprints=(views.bp, account_views.bp, account_views.staff_bp),
+    jobs=(job_handlers,),
+)

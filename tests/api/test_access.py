@@ -62,6 +62,8 @@ GET    /api/receipts                      401    200   200   200    404   200   
 GET    /api/receipts/<id>                 401    200   200   200    404   200     200      200   200
 GET    /api/receipts/download/<id>        401    200   200   200    404   200     200      200   200
 GET    /api/receipts/<id>/e-invoice       401    404   404   404    404   404     404      404   404
+GET    /api/statements                    401    200   200   200    404   200     200      200   200
+GET    /api/statements/pdf                401    503   503   503    404   503     503      503   503
 GET    /api/endpoints                     401    200   403   403    200   403     403      403   403
 POST   /api/endpoints                     401    201   403   403    201   403     403      403   403
 DELETE /api/endpoints/<id>                401    200   403   403    404   403     403      403   403
@@ -95,7 +97,8 @@ class House:
         address = route.replace("<id>", self._fresh(self._named(route))) if "<id>" in route else route
         app = self.apps[who]
         if method == "GET":
-            narrowed = {"customer_id": self.customer_id} if route in LISTS else {}
+            narrowed = {"customer_id": self.customer_id} if route in LISTS | STATEMENTS else {}
+            narrowed |= STATEMENT if route in STATEMENTS else {}
             return app.get(address, **narrowed)
         if method == "DELETE":
             return app.delete(address, **({"payment_method_id": CARD} if "methods" in route else {}))
@@ -155,6 +158,8 @@ class House:
 
 
 HOOK = "https://erp.spree-bikes.test/payments"
+STATEMENTS = {"/api/statements", "/api/statements/pdf"}
+STATEMENT = {"currency": "eur", "since": "2026-01-01", "until": "2026-12-31"}
 LISTS = {"/api/payments/history", "/api/refunds", "/api/receipts"}
 PDF_DIGEST = sha256(b"%PDF-1.7").hexdigest()
 

@@ -37,6 +37,7 @@ from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.payments.models import Payment
 from portal.reconciliation.models import Discrepancy
+from portal.statements.models import StatementFile, StatementFilePart
 from portal.web import guards
 from portal.web.forms import PortalForm
 from tests import factories
@@ -161,6 +162,16 @@ GET  /receipts/file-of-invoice/<invoice_id>        303     200    200    200    
 POST /receipts/archives                            303     422    422    422     422    403      403       403
 GET  /receipts/archives/<archive_id>               303     200    200    200     404    403      403       403
 GET  /receipts/archives/<archive_id>/file          303     200    200    200     404    403      403       403
+GET  /statement                                    303     200    200    200     200    403      403       403
+GET  /statement/file.csv                           303     200    200    200     200    403      403       403
+POST /statement/files                              303     303    303    303     303    403      403       403
+GET  /statement/files/<statement_id>                    303     200    200    200     404    403      403       403
+GET  /statement/files/<statement_id>/pdf                303     200    200    200     404    403      403       403
+GET  /support/customers/<customer_id>/statement    303     404    404    404     404    200      200       200
+GET  /support/customers/<customer_id>/statement/file.csv 303 404  404    404     404    200      200       200
+POST /support/customers/<customer_id>/statement/files 303 404     404    404     404    303      303       303
+GET  /support/customers/<customer_id>/statement/files/<statement_id> 303 404 404 404  404    200      200       200
+GET  /support/customers/<customer_id>/statement/files/<statement_id>/pdf 303 404 404 404 404 200      200       200
 GET  /receipts/of-payment/<payment_id>             303     200    200    200     404    403      403       403
 GET  /receipts/of-invoice/<invoice_id>             303     200    200    200     404    403      403       403
 GET  /cards                                        303     200    200    200     200    403      403       403
@@ -449,10 +460,16 @@ def house(app: Flask) -> House:
             made_at=now, size=3, attempt=1, wanted={},
         )  # fmt: skip
         ids["archive_id"] = archive.id
+        statement = StatementFile(
+            id=new_id("stm"), customer_id=customer.id, status="ready", requested_by=people["owner"].id, requested_at=now,
+            made_at=now, size=3, attempt=1, currency="eur", since=date(2026, 1, 1), until=date(2026, 1, 31),
+        )  # fmt: skip
+        ids["statement_id"] = statement.id
         ids["discrepancy_id"] = discrepancy.id
         session.add(discrepancy)
-        session.add_all([pack, archive])
+        session.add_all([pack, archive, statement])
         session.flush()
+        session.add(StatementFilePart(file_id=statement.id, attempt=1, number=0, content=b"PDF"))
         session.add(DocumentArchivePart(archive_id=archive.id, attempt=1, number=0, content=b"ZIP"))
         session.add(PackPart(pack_id=pack.id, attempt=1, number=0, content=b"ZIP"))
         session.add(
@@ -778,14 +795,14 @@ def test_a_token_of_another_browser_is_worth_nothing(house: House) -> None:
 
 def test_looking_changes_nothing(house: House) -> None:
     assert left_by_looking(house, house.nobody) == set()
-    assert left_by_looking(house, house.owner) == {"document_archive.downloaded"}
+    assert left_by_looking(house, house.owner) == {"document_archive.downloaded", "statement.downloaded"}
 
 
 def test_staff_who_look_leave_nothing_but_that_they_have_looked(house: House) -> None:
     # What they have opened last is kept for themselves.
     assert left_by_looking(house, house.browsers["admin"], but="recent_subjects") == {
         "staff.viewed", "audit.exported", "books.exported", "refunds.exported", "list.exported", "pack.downloaded",
-        "access.refused",
+        "access.refused", "statement.downloaded",
     }  # fmt: skip
 
 

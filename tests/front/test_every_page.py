@@ -39,6 +39,7 @@ from portal.payments.order_rules import Item
 from portal.reconciliation.models import Discrepancy, Reconciliation
 from portal.refunds.models import Refund, RefundMessage
 from portal.refunds.statuses import RefundStatus
+from portal.statements.models import StatementFile
 from portal.support import service as desk
 from portal.support.queries import SECTIONS
 from tests import factories
@@ -197,6 +198,14 @@ class History:
                 )  # fmt: skip
                 session.add(archive)
                 self.archives.append(archive.id)
+            self.statements = []
+            for status in ("making", "ready", "given_up"):
+                file = StatementFile(
+                    id=new_id("stm"), customer_id=self.customer, requested_by=self.user.id, requested_at=now, status=status,
+                    currency="eur", since=today.replace(day=1), until=today,
+                )  # fmt: skip
+                session.add(file)
+                self.statements.append(file.id)
         with db.reading() as session:
             documents = session.execute(select(Document)).scalars()
             self.codes = [document.code_text for document in documents]
@@ -274,6 +283,8 @@ class History:
         yield from (f"/receipts/{receipt}" for receipt in self.receipts)
         yield from (f"/receipts/archives/{archive}" for archive in self.archives)
         yield from (f"/receipts/{note}" for note in self.credit_notes)
+        yield from ("/statement", "/statement?since=2026-12-31&until=2026-01-01", "/statement?currency=jpy")
+        yield from (f"/statement/files/{file}" for file in self.statements)
         yield from ("/cards", "/cards/new", "/account", "/account/email", "/account/notifications", "/no-such-page")
         yield from (
             "/account/webhooks",
@@ -303,6 +314,8 @@ class History:
             "/support?q=nothing+like+it",
         )
         yield f"/support/customers/{self.customer}"
+        yield f"/support/customers/{self.customer}/statement"
+        yield from (f"/support/customers/{self.customer}/statement/files/{file}" for file in self.statements)
         yield from (
             f"/support/customers/{self.customer}/{name}" for name in (*SECTIONS, "details", "people/new", "view")
         )

@@ -19,14 +19,19 @@ from sqlalchemy.orm import undefer
 import portal.app  # noqa: F401  # brings every table into the metadata
 from deploy.dev.processes import ROOT
 from portal.core import clock, config, db
+from portal.core.money import Money
 from portal.documents import facts, old_facts, queries
+from portal.documents import service as receipts
 from portal.documents.models import Receipt
 from portal.identity.models import User
+from portal.invoices import outside, service
 from portal.jobs.models import JobRow
+from portal.ledger import Posting
 from portal.payment_methods import jobs
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from tests import factories
 from tests.documents.conftest import example
+from tests.invoices import test_receivables as receivables
 
 _USER = "INSERT INTO users (id, email, name, role, customer_id, language, active, created_at) VALUES "
 _CUSTOMER = "INSERT INTO customers (id, name, email, address, country, tax_id, language, created_at) VALUES "
@@ -185,3 +190,51 @@ def test_receipts_from_before_there_were_documents_keep_all_they_had_and_get_a_c
         assert told is not None
         assert told.number == "R-2026-000123"
         assert session.execute(select(JobRow.args)).scalars().all() == [{"document_id": "rct_old"}]
+
+
+# The migration before that of receivables.
+BEFORE_SALES = f"{int(next((ROOT / 'migrations' / 'versions').glob('*_receivables.py')).name[:4]) - 1:04d}"
+
+
+def _sold() -> set[tuple[object, ...]]:
+    with db.reading() as session:
+        return {
+            (one.kind, one.debit, one.credit, one.amount, one.at, one.customer_id, one.item_id, one.tax_rate_basis_points, one.reference)
+            for one in session.scalars(select(Posting))
+        }  # fmt: skip
+
+
+def test_what_was_sold_before_the_books_said_so_is_booked_by_the_upgrade(settings: config.Settings) -> None:
+    """All that a portal of before may hold comes out as it is booked now, to the moment and the reference."""
+    whole, void, twice, sale = (
+        receivables.issue(),
+        receivables.issue(),
+        receivables.issue(),
+        receivables.pay(None, 50_00),
+    )
+    service.void(void.id, "Billed twice")
+    record = factories.record_outside(whole.id, amount=Money(50_00, "eur"))
+    outside.reverse(record.id, factories.reviewer(), "another customer's")
+    paid = receivables.pay(whole)
+    factories.record_outside(twice.id, amount=Money(150_00, "eur"))
+    too_much, again = receivables.pay(twice), receivables.pay(twice, opening=2)
+    back = [
+        (paid, 97_10, "other"),
+        (paid, 20_00, "duplicate"),
+        (again, receivables.WHOLE, "duplicate"),
+        (sale, 20_00, "other"),
+    ]
+    for payment in (paid, too_much, again, sale):
+        receipts.issue(payment)
+    for payment, amount, reason in back:
+        refund_id, _found = receivables.give_back(payment, amount, reason=reason)
+        receipts.issue_credit_note(refund_id)
+    before = _sold()
+    assert {"invoice", "invoice_tax", "void", "sale", "overpaid", "overpaid_returned", "credit", "credit_tax"} <= {
+        row[0] for row in before
+    }
+    alembic = Config()
+    alembic.set_main_option("script_location", str(ROOT / "migrations"))
+    command.downgrade(alembic, BEFORE_SALES)
+    command.upgrade(alembic, "head")
+    assert _sold() == before

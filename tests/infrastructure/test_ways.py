@@ -94,7 +94,7 @@ def test_a_payment(app: Flask, world: World) -> None:
     way = walked(lambda way: paid(world, browser, way))
     # Events about one object are served together, an event and its job are one statement, and what is searched is written with the row. The
     # paper is one of several kinds, and a press is looked at for a view of the account that may only read.
-    assert within(way, files=35, functions=129)  # what is due may be a rest
+    assert within(way, files=36, functions=132)  # what is due may be a rest, and more than it may arrive
 
 
 def test_an_order(world: World, owner: App) -> None:
@@ -107,7 +107,7 @@ def test_an_order(world: World, owner: App) -> None:
         assert answer.status_code == 201
 
     way = walked(order)
-    assert within(way, files=30, functions=123)  # the paper is one of several kinds, and what is due may be a rest
+    assert within(way, files=31, functions=126)  # the paper is one of several kinds, and what is due may be a rest
     of_payments = {Path(file).stem: times for file, times in way.entries.items() if file.startswith("payments/")}
     assert {name for name, times in of_payments.items() if times > 2} <= READ_EVERYWHERE
 
@@ -144,4 +144,5 @@ def test_a_refund(app: Flask, world: World) -> None:
     # Who decides many at once does so in one transaction; and what can still be undone is told to nobody.
     # Which paper takes the money back depends on what was billed; requests are shared out among colleagues and may be asked back about.
     # Its credit note carries an e-invoice, and each row of its taxes its own reason; facts of before are read in a file of their own.
-    assert within(way, files=38, functions=172)
+    # The books lower revenue and tax of each rate with the money, and the credit note is made from that.
+    assert within(way, files=40, functions=183)

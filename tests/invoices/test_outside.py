@@ -42,7 +42,9 @@ def large(issue: Issue) -> Invoice:
 def postings_of(invoice: Invoice) -> list[tuple[str, str, str, int]]:
     with db.reading() as session:
         found = session.scalars(
-            select(ledger.Posting).where(ledger.Posting.subject == invoice.id).order_by(ledger.Posting.reference)
+            select(ledger.Posting)
+            .where(ledger.Posting.subject == invoice.id, ledger.Posting.kind.startswith("outside"))
+            .order_by(ledger.Posting.reference)
         )
         return sorted((one.kind, one.debit, one.credit, one.amount_minor) for one in found)
 

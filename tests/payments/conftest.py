@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import stripe
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from portal import gateway
 from portal.core import config, db
@@ -16,7 +16,7 @@ from portal.core.audit import AuditEvent
 from portal.core.db import Base
 from portal.invoices.models import Invoice
 from portal.jobs.models import JobRow
-from portal.ledger import Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import PaymentMethod
@@ -24,6 +24,8 @@ from portal.payments import queries, service
 from portal.payments.models import Payment
 from tests import factories
 from tests.live import SandboxServer
+
+MONEY = (LedgerAccount.STRIPE, LedgerAccount.BANK)
 
 
 def keep_card(sandbox: SandboxServer, customer_id: str, method: str = "pm_card_visa") -> PaymentMethod:
@@ -104,10 +106,11 @@ def checkout(settings: config.Settings, sandbox: SandboxServer) -> Iterator[Chec
 
 
 def books() -> list[tuple[str, str, int]]:
-    """All postings as (kind, reference, minor units)."""
+    """All postings of money that moved, at Stripe or at the bank, as (kind, reference, minor units)."""
+    moved = or_(Posting.debit.in_(MONEY), Posting.credit.in_(MONEY))
     with db.reading() as session:
-        rows = session.execute(select(Posting.kind, Posting.reference, Posting.amount_minor).order_by(Posting.id))
-        return [(kind, reference, amount) for kind, reference, amount in rows]
+        query = select(Posting.kind, Posting.reference, Posting.amount_minor).where(moved).order_by(Posting.id)
+        return [(kind, reference, amount) for kind, reference, amount in session.execute(query)]
 
 
 def jobs(name: str) -> list[dict[str, Any]]:

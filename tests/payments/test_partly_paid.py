@@ -47,7 +47,7 @@ def receivables(checkout: Checkout) -> int:
     return sum(
         one.amount_minor if one.credit == "receivables" else -one.amount_minor
         for one in rows
-        if "receivables" in {one.credit, one.debit}
+        if "receivables" in {one.credit, one.debit} and not {"revenue", "tax"} & {one.credit, one.debit}
     )
 
 

@@ -16,8 +16,9 @@ from sqlalchemy import select
 
 from portal.accounts.models import Customer
 from portal.core import audit, clock, db
+from portal.documents import facts
 from portal.documents import jobs as documents
-from portal.documents.models import OF_PAYMENTS, OF_REFUNDS, Document
+from portal.documents.models import OF_PAYMENTS, OF_REFUNDS, Document, DocumentKind
 from portal.invoices.models import Invoice
 from portal.jobs.models import JobRow
 from portal.ledger import LedgerAccount, Posting
@@ -109,6 +110,7 @@ def violations(
         *nothing_under_way(ours),
         *jobs_done(ours, worker_runs=worker_runs),
         *debits_equal_credits(ours),
+        *open_items_fit(ours),
         *what_was_told(ours, theirs, notes),
     ]
     if mails is not None:
@@ -328,6 +330,44 @@ def debits_equal_credits(ours: PortalSide) -> Iterator[str]:
     for reference, times in Counter(posting.reference for posting in ours.postings).items():
         if times > 1:
             yield f"H: {reference} was posted {times} times"
+
+
+def open_items_fit(ours: PortalSide) -> Iterator[str]:
+    """J: by the postings alone, what is owed of each invoice is what is due of it, and of all else nothing; what went back is explained."""
+    owed, back = Counter[str](), Counter[str]()
+    for posting in ours.postings:
+        for account, sign in ((posting.debit, 1), (posting.credit, -1)):
+            if account == LedgerAccount.RECEIVABLES:
+                owed[str(posting.item_id)] += sign * posting.amount_minor
+            elif account == LedgerAccount.REFUNDS:
+                back[posting.subject] += sign * posting.amount_minor
+    due = {invoice.id: invoice.amount_due.minor for invoice in ours.invoices}
+    for item in sorted({*owed, *due}):
+        if owed[item] != due.get(item, 0):
+            yield f"J: by the books {owed[item]} is owed of {item}, and {due.get(item, 0)} is due"
+    for subject, minor in back.items():
+        if minor:
+            yield f"J: {minor} of what went back of {subject} is not explained"
+    yield from _credit_notes_fit(ours)
+
+
+def _credit_notes_fit(ours: PortalSide) -> Iterator[str]:
+    """J: the books lower revenue and tax of each rate by what the credit notes that stand say."""
+    booked = Counter[tuple[str, int | None, str]]()
+    for posting in ours.postings:
+        name, _, rest = posting.reference.removeprefix("reversed:").partition(":")
+        if name == "credit":
+            sign = -1 if posting.reference.startswith("reversed:") else 1
+            account = posting.credit if sign < 0 else posting.debit
+            booked[rest.partition(":")[0], posting.tax_rate_basis_points, account] += sign * posting.amount_minor
+    for note in ours.documents:
+        if note.kind != DocumentKind.CREDIT_NOTE or note.revoked_at is not None:
+            continue
+        for tax in facts.from_json(note.facts).taxes:
+            for account, minor in ((LedgerAccount.REVENUE, tax.net_minor), (LedgerAccount.TAX, tax.tax_minor)):
+                found = booked[str(note.refund_id), tax.tax_rate_basis_points, account]
+                if found != minor:
+                    yield f"J: {note.number} takes {minor} of {account} back, the books {found}"
 
 
 def what_was_told(ours: PortalSide, theirs: StripeSide, notes: Iterable[Told]) -> Iterator[str]:

@@ -58,7 +58,7 @@ LEFT_OUT: Final = tuple("models.py forms.py views.py email.py pdf.py messages.py
 
 # What comes to the same as the code, with the reason: by the defect's name without its line.
 EQUAL: Final[dict[str, str]] = {
-    "portal/documents/shares.py share: 2 * part * reached + whole -> 2 * part * reached - whole": (
+    "portal/core/shares.py share: 2 * part * reached + whole -> 2 * part * reached - whole": (
         "only where the counting-out begins: a unit that is missing is counted out, one too many is taken back"
     ),
     "portal/reconciliation/figures.py of: end < period.ends -> end <= period.ends": (

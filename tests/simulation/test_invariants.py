@@ -110,6 +110,16 @@ def test_a_cent_too_many_in_the_ledger_is_seen(paid: Checkout) -> None:
     assert letters(paid) == {"C"}
 
 
+def test_an_open_item_that_is_not_what_the_invoice_says_is_seen(paid: Checkout) -> None:
+    invoice = paid.payment.item
+    sides: dict[str, Any] = {"debit": LedgerAccount.RECEIVABLES, "credit": LedgerAccount.REVENUE}
+    with db.transaction() as session:
+        ledger.post(
+            session, "invoice", amount=Money(1, "eur"), subject=invoice.id, reference="nobody", item=invoice, **sides
+        )
+    assert letters(paid) == {"J"}
+
+
 def test_a_refund_that_went_out_twice_is_seen(paid: Checkout) -> None:
     (made,) = paid.sandbox.client.v1.refunds.list().data
     assert made.metadata

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from sqlalchemy import select
 
 from portal import stripe_sync
 from portal.core import clock, config, db
@@ -33,11 +34,12 @@ from portal.disputes import settling as settling_disputes
 from portal.gateway import Intent
 from portal.invoices.models import Invoice
 from portal.jobs.models import JobRow
-from portal.ledger import Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.payments import intents, statuses
 from portal.payments import jobs as payment_jobs
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
+from portal.reconciliation import figures
 from portal.refunds import executing
 from portal.refunds import jobs as refund_jobs
 from portal.refunds.models import Refund as RefundRow
@@ -72,9 +74,28 @@ class Desk:
 
     @property
     def postings(self) -> Counter[tuple[str, int]]:
+        """Those that move the balance at Stripe."""
         with db.reading() as session:
-            rows = session.query(Posting).filter(Posting.subject == self.payment_id)
+            rows = session.query(Posting).filter(Posting.subject == self.payment_id, figures.touches_balance())
             return Counter((row.kind, row.amount_minor) for row in rows)
+
+    @property
+    def balances(self) -> Counter[str]:
+        """Debits minus credits of each account in all postings of the invoice."""
+        found = Counter[str]()
+        with db.reading() as session:
+            query = select(Posting.debit, Posting.credit, Posting.amount_minor).where(
+                Posting.item_id == self.invoice_id
+            )
+            for debit, credit, minor in session.execute(query):
+                found[debit] += minor
+                found[credit] -= minor
+        return found
+
+    @property
+    def amount_due(self) -> int:
+        with db.reading() as session:
+            return session.get_one(Invoice, self.invoice_id).amount_due.minor
 
     @property
     def is_invoice_paid(self) -> bool:
@@ -227,6 +248,23 @@ class News(RuleBasedStateMachine):
         assert self.desk.jobs(payment_jobs.issue_receipt.key(payment_id=payment.id)) == int(payment.has_succeeded)
         assert self.desk.postings <= self.truth.books
 
+    @invariant()
+    def what_is_owed_is_what_the_books_say(self) -> None:
+        balances = self.desk.balances
+        assert balances[LedgerAccount.RECEIVABLES] == self.desk.amount_due
+        assert balances[LedgerAccount.REFUNDS] == 0
+        assert -balances[LedgerAccount.REVENUE] - balances[LedgerAccount.TAX] == PRICE.minor - self.given_back
+
+    @property
+    def given_back(self) -> int:
+        """What went back by the postings, less what has failed."""
+        moved = self.desk.postings
+        return sum(
+            minor * (number if kind == "refund" else -number)
+            for (kind, minor), number in moved.items()
+            if "refund" in kind
+        )
+
     def teardown(self) -> None:
         """One look at the truth, whatever was lost: the end is the same as if nothing had been."""
         if not hasattr(self, "desk"):
@@ -247,6 +285,7 @@ class News(RuleBasedStateMachine):
             assert dispute is not None
             assert (dispute.status, dispute.review_reason) == (self.truth.dispute.status, "")
         self.what_is_paid_is_paid_at_stripe_and_stays_so()
+        self.what_is_owed_is_what_the_books_say()
 
     # Means
 

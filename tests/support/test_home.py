@@ -114,7 +114,7 @@ def test_the_figures_of_the_day_are_drawn_and_told(app: Flask) -> None:
             "succeeded_at": None,
         }
         factories.payment(session, factories.customer(session), decline_code="insufficient_funds", **declined)
-        sides = {"debit": LedgerAccount.STRIPE, "credit": LedgerAccount.RECEIVABLES}
+        sides: dict[str, Any] = {"debit": LedgerAccount.STRIPE, "credit": LedgerAccount.RECEIVABLES}
         post(
             session,
             "charge",

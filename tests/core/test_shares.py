@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.documents.shares import share
+from portal.core.shares import share
 
 amounts = st.one_of(st.integers(0, 20), st.integers(0, 10**12))
 parts = st.lists(amounts, min_size=1, max_size=9).filter(any)

@@ -1,0 +1,66 @@
+"""Statements of account. See portal.api.schemas."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import Field
+
+from portal.api.schemas import Answer, Currency, Day, Sent, Text
+
+Kind = Literal[
+    "invoice",
+    "sale",
+    "cancellation",
+    "payment",
+    "other_payment",
+    "other_payment_reversed",
+    "refund",
+    "refund_returned",
+    "credit_note",
+    "credit_note_canceled",
+    "paid_twice",
+]
+
+
+class Movement(Answer):
+    """What changed the balance."""
+
+    at: datetime
+    kind: Kind
+    document: str | None = Field(description="The number of its document.")
+    invoice: str | None = Field(description="The number of the invoice that it is about.")
+    amount: int = Field(description="Positive where more is owed.")
+    balance: int = Field(description="What is owed after it.")
+
+
+class Ageing(Answer):
+    """What is owed at the end of the last day, by how long it is overdue then."""
+
+    not_due: int
+    days_1_to_30: int
+    days_31_to_60: int
+    days_61_to_90: int
+    days_over_90: int
+    paid_too_much: int = Field(description="What is to be taken off: with it, all ages come to `closing_balance`.")
+
+
+class StatementWanted(Sent):
+    customer_id: Text | None = Field(
+        default=None, max_length=40, description="For staff and API clients, who must name one."
+    )
+    currency: Currency
+    since: Day = Field(description="The first day, in the company's time zone.")
+    until: Day = Field(description="The last day, which is included.")
+
+
+class Statement(Answer):
+    customer_id: str
+    currency: str
+    since: date
+    until: date
+    opening_balance: int
+    closing_balance: int
+    movements: list[Movement] = Field(description="Oldest first.")
+    ageing: Ageing

@@ -1,0 +1,35 @@
+"""What a refund gives back, in the books: of the price, with its tax, or of what was paid too much. Money is posted where it moves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from portal.invoices import service as invoices
+from portal.ledger import revenue
+from portal.payments.models import Payment
+from portal.refunds import policy
+from portal.refunds.models import Refund
+
+
+def credit(session: Session, refund: Refund, payment: Payment, at: datetime, movement: str = "") -> None:
+    """Post what the money of a refund is given back of, by rate of tax; `movement` names it, or the refund's id does.
+
+    In the caller's transaction, which holds the payment's lock; its invoice is locked besides, since others may have paid a part of that. A
+    second call writes nothing.
+    """
+    if payment.invoice_id is not None:
+        invoices.lock(session, payment.invoice_id)
+    book = revenue.give_back if policy.lowers_price(refund.reason, payment) else revenue.return_overpaid
+    book(session, refund.amount, payment.item, subject=payment.id, movement=movement or refund.id, at=at)
+
+
+def take_again(session: Session, refund: Refund, payment: Payment, at: datetime) -> None:
+    """Post that it has failed: the price is what it was. A second call writes nothing."""
+    revenue.take_again(session, payment.item, subject=payment.id, movement=refund.id, at=at)
+
+
+def credited(session: Session, refund: Refund, payment: Payment) -> list[revenue.Part]:
+    """What a refund lowered the price by, by rate of tax with the highest first."""
+    return revenue.given_back(session, payment.item.id, refund.id)
