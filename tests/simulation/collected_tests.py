@@ -23,12 +23,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import Popen
+from threading import Lock
 from types import CodeType, FunctionType
 from typing import Any, Final
 
 import pytest
 from urllib3 import PoolManager
 
+from deploy.dev.processes import until_the_starter_dies
 from tests.processes import end_with_parent
 
 # One database shows a defect as well as two. A defect may let a test wait for what never comes.
@@ -48,6 +50,8 @@ class CollectedTests:
         self._tests = tests
         self._first = first
         self._process: Popen[bytes] | None = None
+        self._starting = Lock()
+        self._is_over = False
         self._ours, self._theirs = socket.socketpair()
 
     def first_to_fail(self, changed: Mapping[str, str], tests: Sequence[str]) -> str | None:
@@ -55,12 +59,13 @@ class CollectedTests:
 
         None when it cannot be known here, because the defect is in what runs when the module is imported.
         """
-        if self._process is None:
-            command = [sys.executable, "-m", __name__, str(self._theirs.fileno()), *self._tests]
-            with (self._root / "collected-tests.log").open("wb") as log:
-                self._process = Popen(command, cwd=self._root, pass_fds=[self._theirs.fileno()], stdout=log, stderr=log)
-            self._theirs.close()
-            self._lines = self._ours.makefile("r")
+        with self._starting:
+            if self._is_over:
+                raise RuntimeError("the session has ended")
+            is_new = self._process is None
+            if is_new:
+                self._process = self._start()
+        if is_new:
             self._ask(self._first)
         self._ask([dict(changed), list(tests)])
         answer = self._lines.readline()
@@ -68,12 +73,24 @@ class CollectedTests:
             raise RuntimeError((self._root / "collected-tests.log").read_text()[-2_000:])
         return json.loads(answer)  # type: ignore[no-any-return]
 
+    def _start(self) -> Popen[bytes]:
+        here = [*until_the_starter_dies(), sys.executable, "-m", __name__]
+        command = [*here, str(self._theirs.fileno()), *self._tests]
+        with (self._root / "collected-tests.log").open("wb") as log:
+            process = Popen(command, cwd=self._root, pass_fds=[self._theirs.fileno()], stdout=log, stderr=log)
+        self._theirs.close()
+        self._lines = self._ours.makefile("r")
+        return process
+
     def _ask(self, what: object) -> None:
         self._ours.sendall(json.dumps(what).encode() + b"\n")
 
     def end(self) -> None:
-        self._ours.shutdown(socket.SHUT_RDWR)
+        """With its clean-up, also in the midst of a question of another thread; none is answered from then on."""
+        with self._starting:
+            self._is_over = True
         if self._process is not None:
+            self._process.terminate()
             self._process.wait()
 
 
@@ -150,9 +167,11 @@ class _Shown:
             end_with_parent(starter)
             os.setsid()
             self._become(items, codes, running)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        with suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
+        try:
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
         with os.fdopen(running, "rb") as file:
             file.seek(0)
             last = file.read().decode()

@@ -13,7 +13,6 @@ import builtins
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -25,6 +24,8 @@ from types import CodeType, ModuleType
 from typing import Final
 
 import pytest
+
+from tests.simulation import commands
 
 # One database runs the same lines as two. Schemathesis tries for minutes what others tell in a moment.
 _PYTEST: Final = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line")
@@ -85,7 +86,7 @@ def measure(tests: Sequence[str], root: Path, kept: Path) -> LineTests:
     if missing:
         command = [sys.executable, *_PYTEST, "-p", __name__, "-k", _LEFT_OUT, *missing]
         # It tells which tests fail without any defect: they are not asked.
-        subprocess.run(command, cwd=root, env={**os.environ, _KEPT_IN: json.dumps(missing)}, check=False)
+        commands.run(command, cwd=root, env={**os.environ, _KEPT_IN: json.dumps(missing)}, is_shown=True)
     for file in set(kept.glob("*.json")) - set(wanted.values()):
         file.unlink()
     return LineTests(

@@ -24,8 +24,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
-from deploy.dev.processes import ROOT
-from tests.simulation import defects_after_paying, defects_in_paying, line_tests, random_defects
+from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
+from tests.simulation import commands, defects_after_paying, defects_in_paying, line_tests, random_defects
 from tests.simulation.collected_tests import CollectedTests
 from tests.simulation.defects import PROMISES, Defect, NotFoundOnce
 
@@ -86,9 +86,9 @@ def put_in(defect: Defect, root: Path) -> dict[Path, str]:
 def run(tests: Sequence[str], root: Path, options: Sequence[str] = ON_ONE) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *PYTEST, *options, *tests]
     try:
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=LONGEST, check=False)
+        return commands.run(command, cwd=root, timeout=LONGEST)
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, TOO_LONG, "", "it took too long")
+        return subprocess.CompletedProcess(command, TOO_LONG, "it took too long")
 
 
 def judge_in_session(defect: Defect, root: Path, collected: CollectedTests) -> Outcome:
@@ -120,7 +120,7 @@ def judge(defect: Defect, root: Path, options: Sequence[str] = ON_ONE) -> Outcom
             file.write_text(text)
     if done.returncode in {FAILED, INTERRUPTED}:
         return outcome(KILLED)
-    return outcome(SURVIVED if done.returncode == PASSED else BROKEN, done.stdout + done.stderr)
+    return outcome(SURVIVED if done.returncode == PASSED else BROKEN, done.stdout)
 
 
 def judge_on_both(defect: Defect, root: Path) -> Outcome:
@@ -145,6 +145,7 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", help="only those whose name has one of these words in it")
     given = parser.parse_args()
+    end_with_clean_up_on_sigterm()
     with ExitStack() as ended:
         directory = ended.enter_context(tempfile.TemporaryDirectory(prefix="portal-mutants-"))
         roots = [
@@ -164,8 +165,11 @@ def main() -> int:
             else sorted({test.partition("::")[0] for one in chosen for test in one.tests})
         )
         sessions = {root: CollectedTests(root, asked, lines.widest() if lines else ()) for root in roots}
+        pool = ended.enter_context(ThreadPoolExecutor(given.jobs))
         for session in sessions.values():
             ended.callback(session.end)
+        ended.callback(commands.end_all)
+        ended.callback(pool.shutdown, wait=False, cancel_futures=True)
         free: SimpleQueue[Path] = SimpleQueue()
         for root in roots:
             free.put(root)
@@ -181,15 +185,12 @@ def main() -> int:
             )
             return found
 
-        every_at_once = ended.enter_context(ThreadPoolExecutor(given.jobs)).map
-        quick = every_at_once(
-            partial(judged, lambda defect, root: judge_in_session(defect, root, sessions[root])), chosen
-        )
+        quick = pool.map(partial(judged, lambda defect, root: judge_in_session(defect, root, sessions[root])), chosen)
         outcomes = {one.defect: one for one in quick}
         unclear = [one.defect for one in outcomes.values() if one.verdict == UNCLEAR]
         if unclear and not (lines or is_healthy(unclear, roots[0])):
             return 1
-        anew = every_at_once(partial(judged, judge_on_both if lines else judge), unclear)
+        anew = pool.map(partial(judged, judge_on_both if lines else judge), unclear)
         outcomes |= {one.defect: one for one in anew}
     return report(list(outcomes.values()))
 
@@ -199,7 +200,7 @@ def is_healthy(chosen: Sequence[Defect], root: Path) -> bool:
     tests = sorted({test for defect in chosen for test in defect.tests})
     done = run(tests, root)
     if done.returncode != PASSED:
-        say(f"the tests fail without any defect:\n{done.stdout[-4_000:]}{done.stderr[-4_000:]}\n")
+        say(f"the tests fail without any defect:\n{done.stdout[-4_000:]}\n")
     return done.returncode == PASSED
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
+import os
+import secrets
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.dev.processes import ROOT
+from deploy.dev.processes import ROOT, until_the_starter_dies
+from tests.processes import marked
 from tests.simulation import collected_tests, line_tests, random_defects
 from tests.simulation.defects import PROMISES, Change, NotFoundOnce
 from tests.simulation.mutants import ALL, misplaced
+from tests.waiting import eventually
 
 
 def test_the_place_of_each_defect_is_found_once() -> None:
@@ -220,3 +226,25 @@ def test_a_defect_is_shown_to_the_tests_of_its_lines_the_quick_ones_first() -> N
     assert lines.of(Path("portal/shares.py"), 8, 30) == ()
     assert lines.of(Path("portal/parts.py"), 1, 30) == ()
     assert lines.widest() == [wide, slow]
+
+
+def test_sigterm_leaves_no_copy_and_no_process_behind(tmp_path: Path) -> None:
+    """As soon as its session of tests is started, of which nobody has asked anything yet."""
+    mark = secrets.token_hex(8)
+    command = [sys.executable, "-m", "tests.simulation.mutants", "--jobs", "1", ALL[0].name]
+    campaign = subprocess.Popen(
+        [*until_the_starter_dies("KILL"), *command],
+        cwd=ROOT,
+        env=os.environ | {"RUN_MARK": mark, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(lambda: list(tmp_path.glob("portal-mutants-*/0/collected-tests.log")), within=60)
+        campaign.terminate()
+        campaign.wait(40)
+    finally:
+        campaign.kill()
+        campaign.wait()
+    eventually(lambda: not marked(f"RUN_MARK={mark}"), within=10)
+    assert list(tmp_path.glob("portal-mutants-*")) == []
