@@ -15,7 +15,7 @@ from portal.ledger import LedgerAccount, Posting
 from portal.reconciliation import balances, figures
 from portal.reconciliation.figures import Figures, Period
 from portal.reconciliation.models import StripeTransaction
-from tests.books.conftest import book, moved
+from tests.books.conftest import NOON, book, moved
 from tests.plans import plans
 
 OCTOBER = Period(date(2026, 10, 1), date(2026, 10, 31))
@@ -229,3 +229,40 @@ def test_sums_of_many_are_right_to_the_cent_and_found_by_an_index(database: str)
     assert "ix_postings_period" in plan
     assert "ix_stripe_transactions_period" in plan
     assert "ix_postings_period" in plans(lambda session: figures.by_day(session, "usd", OCTOBER))
+
+
+INSTANT = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("compared_to", "newer"),
+    [
+        (NOON, ["at noon", "a moment later", "at the end"]),
+        (NOON + INSTANT, ["a moment later", "at the end"]),
+        (OCTOBER.begins - timedelta(days=1), ["at the beginning", "at noon", "a moment later", "at the end"]),
+        (OCTOBER.ends - INSTANT, ["at the end"]),
+        (OCTOBER.ends, []),
+    ],
+)
+def test_what_no_comparison_has_seen_is_counted_within_the_period(
+    database: str, compared_to: datetime, newer: list[str]
+) -> None:
+    """A comparison has seen what was before its end; the fee of a movement is no movement of its own."""
+    moments = {
+        "before": OCTOBER.begins - INSTANT,
+        "at the beginning": OCTOBER.begins,
+        "at noon": NOON,
+        "a moment later": NOON + INSTANT,
+        "at the end": OCTOBER.ends - INSTANT,
+        "afterwards": OCTOBER.ends,
+    }
+    with db.transaction() as session:
+        for at in moments.values():
+            book(session, "charge", 10_00, at=at)
+            for _ in range(2):
+                book(session, "fee", 50, at=at)
+                book(session, "charge", 900, currency="jpy", at=at)
+            book(session, "outside", 9_00, at=at)
+    with db.reading() as session:
+        assert figures.of(session, "eur", OCTOBER, compared_to).newer == len(newer)
+        assert figures.of(session, "usd", OCTOBER, compared_to).newer == 0

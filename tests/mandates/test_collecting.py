@@ -14,7 +14,7 @@ from portal.core.errors import Unavailable
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.invoices.statuses import InvoiceStanding
+from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.jobs import outbox
 from portal.mandates import collecting, email, policy, queries, service
 from portal.mandates.models import Collection
@@ -414,3 +414,18 @@ def test_many_are_swept_in_bounded_batches(subscriber: Subscriber, monkeypatch: 
             row.noticed_at = clock.now()
     with subscriber.later(3):
         assert subscriber.charged == [119_00] * 5
+
+
+def test_many_whose_invoices_were_settled_elsewhere_are_ended_in_bounded_batches(
+    subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "BATCH", 2)
+    subscriber.switch_on()
+    invoices_owed = [subscriber.owe(days=3) for _ in range(5)]
+    service.sweep()
+    assert {subscriber.collection(one).status for one in invoices_owed} == {CollectionStatus.ANNOUNCED}
+    with db.transaction() as session:
+        for invoice in session.query(Invoice):
+            invoice.status = InvoiceStatus.VOID
+    service.sweep()
+    assert {subscriber.collection(one).status for one in invoices_owed} == {CollectionStatus.CANCELED}

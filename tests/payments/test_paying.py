@@ -331,3 +331,25 @@ def test_only_a_person_of_the_customer_is_noted_as_who_pays(checkout: Checkout) 
         with audit.acting(actor):
             checkout.start()
         assert checkout.payment.paid_by == person
+
+
+def test_a_key_is_its_customers_own(checkout: Checkout) -> None:
+    """Two customers may send the same key: neither meets what the other one began with it."""
+    with db.transaction() as session:
+        other = factories.customer(session)
+        theirs = factories.invoice(session, other)
+
+    def order(customer_id: str, minor: int = 20_00) -> str:
+        return service.record_custom_payment(
+            customer_id, Money(minor, "eur"), "Poster", client_key="one-and-the-same", allow_duplicate=True
+        )
+
+    ours, of_the_other = order(checkout.customer_id), order(other.id)
+    assert (order(checkout.customer_id), order(other.id)) == (ours, of_the_other)
+    assert ours != of_the_other
+    with pytest.raises(Invalid):
+        order(checkout.customer_id, 21_00)
+    with pytest.raises(Conflict):
+        checkout.start("one-and-the-same")
+    checkout.start("of-the-first-alone")
+    service.start_for_invoice(other.id, theirs.id, client_key="of-the-first-alone", save_card=False)

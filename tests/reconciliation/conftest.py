@@ -80,8 +80,11 @@ class Account:
         with closing(sqlite3.connect(self.sandbox.database, timeout=30)) as connection, connection:
             (body,) = connection.execute(f"SELECT body FROM {table} WHERE id = ?", (object_id,)).fetchone()  # noqa: S608
             found = json.loads(body)
+            created = found.get("created")
             change(found)
             connection.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (json.dumps(found), object_id))  # noqa: S608
+            if found.get("created") != created:  # by which lists are ordered and narrowed
+                connection.execute(f"UPDATE {table} SET created = ? WHERE id = ?", (found["created"], object_id))  # noqa: S608
 
     def payment(self, payment_id: str) -> Payment:
         with db.reading() as session:

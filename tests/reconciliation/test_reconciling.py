@@ -117,8 +117,21 @@ def test_an_old_payment_that_is_paid_late_is_found_by_its_charge(account: Accoun
     account.settle()
     with db.reading() as session:
         since, _ = service.span(session, RunKind.NIGHTLY)
-    account.reconcile(since=since)
+    report = account.reconcile(since=since)
+    assert ("intents" in report.counts, report.counts["settled"]) == (False, 1)
     assert account.payment(payment.id).status == PaymentStatus.SUCCEEDED
+    assert "settled" not in account.reconcile(since=since).counts, "what is in our books is not fetched again"
+
+
+def test_an_old_payment_whose_intent_s_id_was_lost_is_found_by_its_charge(account: Account) -> None:
+    payment = account.charged()
+    with db.transaction() as session:
+        session.get_one(Payment, payment.id).stripe_intent_id = None
+    account.alter("payment_intents", str(payment.stripe_intent_id), lambda intent: intent.update(created=1_700_000_000))
+    report = account.reconcile(RunKind.NIGHTLY)
+    assert [name for name in ("intents", "learned by their money") if report.counts.get(name)] == []
+    assert account.payment(payment.id).status == PaymentStatus.SUCCEEDED
+    assert "orphan_charge" not in dict(found())
 
 
 def test_an_intent_whose_id_was_lost_is_found_by_its_metadata(account: Account) -> None:

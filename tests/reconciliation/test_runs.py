@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,6 +13,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from portal import gateway, ledger, stripe_sync
+from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.money import Money
 from portal.gateway import listing
@@ -24,6 +26,7 @@ from portal.reconciliation import job_handlers, movements, queries, run, service
 from portal.reconciliation.models import Reconciliation, RunKind
 from portal.reconciliation.service import Progress
 from portal.stripe_events.models import StripeEvent
+from tests import factories
 from tests.reconciliation.conftest import Account, found, tamper
 
 DAY = timedelta(days=1)
@@ -79,6 +82,26 @@ def test_a_run_that_was_killed_between_two_steps_leaves_none_out(account: Accoun
     walked: dict[str, None] = {}
     service.execute(begun, lambda progress: walked.setdefault(progress.name))
     assert list(walked) == names[at:]
+
+
+def test_what_only_a_full_run_looks_at_is_closed_by_a_full_run_alone(account: Account) -> None:
+    """A payment that waits for its customer, from before the span: any other run does not ask Stripe for it."""
+    long_ago = clock.now() - 100 * DAY
+    with db.transaction() as session:
+        customer = session.get_one(Customer, account.customer_id)
+        waits: dict[str, Any] = {
+            "status": "requires_payment_method",
+            "stripe_charge_id": None,
+            "succeeded_at": None,
+        }
+        payment = factories.payment(session, customer, stripe_intent_id="pi_gone", created_at=long_ago, **waits)
+    account.reconcile(RunKind.NIGHTLY)
+    assert found() == [("payment_missing", payment.id)]
+    tamper("payments", payment.id, "status = 'canceled'")
+    account.reconcile(since=clock.now() - DAY)
+    assert found() == [("payment_missing", payment.id)]
+    account.reconcile(RunKind.NIGHTLY)
+    assert found() == []
 
 
 def test_the_worker_runs_from_where_its_last_run_ended(account: Account) -> None:

@@ -9,10 +9,12 @@ from sqlalchemy.orm import joinedload
 
 from portal.core import config, db
 from portal.core.four_eyes import Reviewer
-from portal.refunds import queries, queue, queue_facts, surroundings
+from portal.core.money import Money
+from portal.refunds import queries, queue, queue_facts, service, surroundings
 from portal.refunds.models import Refund
 from portal.refunds.policy import RefundReason
 from tests import factories
+from tests.refunds.conftest import Counter
 
 NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -115,3 +117,19 @@ def test_around_a_payment_are_those_of_its_own_customer_its_twin_first(database:
         factories.payment(session, stranger, created_at=NOON)
         around = surroundings.payments_around(session, payment)
     assert [(one.payment.id, one.is_twin) for one in around] == [(twin.id, True), (other.id, False)]
+
+
+def test_a_key_is_its_customers_own(counter: Counter) -> None:
+    """Two customers may send the same key: neither meets what the other one asked for with it."""
+    with db.transaction() as session:
+        other = factories.customer(session)
+        theirs = factories.payment(session, other).id
+
+    def ask(customer_id: str, payment_id: str) -> str:
+        money = Money(19_00, "eur")
+        reason = RefundReason.PRODUCT_NOT_RECEIVED
+        return service.ask(customer_id, None, payment_id, money, reason, "", client_key="one-and-the-same")
+
+    first, second = ask(counter.customer_id, counter.payment_id), ask(other.id, theirs)
+    assert (ask(counter.customer_id, counter.payment_id), ask(other.id, theirs)) == (first, second)
+    assert first != second
