@@ -82,6 +82,9 @@ EQUAL: Final[dict[str, str]] = {
     "portal/payments/intents.py _find_at_stripe: 1 -> 2": "one hour or two: as much as clocks may differ, and no more is found",
     "portal/ledger/postings.py post_exchange: paid.minor > 0 -> paid.minor >= 0": "nothing is exchanged for nothing",
     "portal/ledger/postings.py post_fee: fee.minor > 0 -> fee.minor >= 0": "a fee of nothing has returned before",
+    "portal/reconciliation/service.py _walk: step.name == \"intents\" -> step.name != 'intents'": (
+        "what was brought back is closed behind the steps that follow, in the same run"
+    ),
     "portal/reconciliation/movements.py _exchange: paid.minor > 0 -> paid.minor >= 0": "nothing is exchanged for nothing",
     "portal/reconciliation/movements.py _fee: fee.minor > 0 -> fee.minor >= 0": "a fee of nothing has returned before",
     "portal/reconciliation/movements.py _signed: amount.minor > 0 -> amount.minor >= 0": (
