@@ -10,10 +10,12 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from portal.books import tables, verifying
+from portal.books import exports, tables, verifying
 from portal.books.forms import month_of
+from portal.books.queries import LinesFilter
 from portal.core import company_days, db, money, recovery, signing_keys
 from portal.core.commands import as_json_option, show_one
+from portal.core.errors import Invalid
 from portal.reconciliation import balances, figures
 from portal.reconciliation import queries as reconciliation
 from portal.reconciliation.figures import Period
@@ -81,6 +83,38 @@ def _period(since: datetime | None, until: datetime | None, month: str | None) -
     if last == date.max:
         raise click.BadParameter("there is no day after it", param_hint="--to")
     return Period(first, last)
+
+
+@books.command("export")
+@click.argument("what", type=click.Choice(["journal", "documents", "datev"]))
+@click.option("--month", required=True, metavar="MONTH", help="Such as 2026-11.")
+@click.option(
+    "--to",
+    "into",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: to the terminal]",
+)
+@with_appcontext
+def export(what: str, month: str, into: Path | None) -> None:
+    """A month as a file: its journal, its documents with their tax (CSV), or the booking batch for DATEV (EXTF).
+
+    \b
+    Example:
+      flask books export datev --month 2026-11 --to EXTF_Buchungsstapel.csv
+    """
+    period = _period(None, None, month)
+    try:
+        if what == "datev":
+            content = exports.export_datev(period).lines()
+        elif what == "documents":
+            content = (line.encode() for line in exports.export_documents(period))
+        else:
+            content = (line.encode() for line in exports.export_postings(LinesFilter(period.since, period.until)))
+    except Invalid as error:
+        raise click.ClickException(error.text()) from error
+    with click.open_file(str(into) if into else "-", "wb") as file:
+        for part in content:
+            file.write(part)
 
 
 @books.command("verify-pack")

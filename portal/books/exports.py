@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Final
 
-from portal.books import queries
+from portal.books import datev_export, queries
 from portal.books.queries import LinesFilter
 from portal.content.csv_lines import FOR_PROGRAMS, Cell, Shape
 from portal.core import audit, company_days, db
 from portal.core.errors import N_
+from portal.documents import queries as documents
+from portal.documents.models import OF_REFUNDS, Document, DocumentKind
+from portal.documents.of_postings import Numbers
 from portal.ledger import Posting
 from portal.reconciliation.figures import Period
 from portal.reconciliation.models import StripeTransaction
@@ -33,6 +37,27 @@ POSTING_COLUMNS: Final = {
     "currency": N_("Currency"),
     "subject": N_("About"),
     "reference": N_("Reference"),
+    "document": N_("Document"),
+    "invoice": N_("Invoice"),
+    "tax_rate": N_("Tax rate (%%)"),
+    "customer": N_("Customer number"),
+}
+DOCUMENT_COLUMNS: Final = {
+    "number": N_("Number"),
+    "kind": N_("Kind"),
+    "issued_on": N_("Date of issue"),
+    "invoice": N_("Invoice"),
+    "customer": N_("Customer"),
+    "customer_number": N_("Customer number"),
+    "country": N_("Country"),
+    "tax_id": N_("VAT ID"),
+    "currency": N_("Currency"),
+    "tax_rate": N_("Tax rate (%%)"),
+    "net": N_("Net"),
+    "tax": N_("Tax"),
+    "total": N_("Total"),
+    "document_total": N_("Total of the document"),
+    "canceled_on": N_("Canceled on"),
 }
 ACCOUNT_COLUMNS: Final = {
     "account": N_("Account"),
@@ -60,6 +85,15 @@ TRANSACTION_COLUMNS: Final = {
 }
 
 
+KINDS_OF_DOCUMENTS: Final = {
+    DocumentKind.INVOICE: N_("Invoice"),
+    DocumentKind.RECEIPT: N_("Receipt"),
+    DocumentKind.PAYMENT_CONFIRMATION: N_("Payment confirmation"),
+    DocumentKind.CREDIT_NOTE: N_("Credit note"),
+    DocumentKind.REFUND_CONFIRMATION: N_("Refund confirmation"),
+}
+
+
 def export_postings(wanted: LinesFilter, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
     """Lines of CSV, the newest posting first, at most EXPORT_LIMIT; that they were taken is recorded before the first."""
     _record("postings", wanted)
@@ -83,6 +117,19 @@ def export_accounts(currency: str, period: Period, shape: Shape = FOR_PROGRAMS) 
         yield shape.line((line.account, *(amount.decimal for amount in amounts), currency.upper()))
 
 
+def export_documents(period: Period, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
+    """The documents of a period with their tax, a line a rate; that they were taken is recorded before the first."""
+    _record("documents", LinesFilter(since=period.since, until=period.until))
+    return document_lines(period, most=EXPORT_LIMIT, shape=shape)
+
+
+def export_datev(period: Period) -> datev_export.Export:
+    """The booking batch of a period for DATEV; that it was taken is recorded. Raises as datev_export.prepare does."""
+    made = datev_export.prepare(period)
+    _record("datev", LinesFilter(since=period.since, until=period.until, currency=datev_export.CURRENCY))
+    return made
+
+
 def _record(lines: str, wanted: LinesFilter) -> None:
     facts = audit.facts_of_filters({"lines": lines, **asdict(wanted)})
     with db.transaction() as session:
@@ -97,12 +144,63 @@ def posting_lines(wanted: LinesFilter, *, most: int | None = None, shape: Shape 
     while most is None or written < most:
         with db.reading() as session:
             postings = queries.posting_batch(session, wanted, last, EXPORT_BATCH)
+            numbers = Numbers(session, postings)
         for posting in postings:
-            yield shape.line(_posting_cells(posting))
+            yield shape.line(_posting_cells(posting, numbers))
             last = posting
         written += len(postings)
         if len(postings) < EXPORT_BATCH:
             return
+
+
+def document_lines(period: Period, *, most: int | None = None, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
+    """Lines of CSV, a line for each document of the period and rate of tax in it, in the order in which they were issued.
+
+    What a credit note takes back is negative. A document without a stated tax has one line, without a rate and without tax.
+    """
+    yield shape.header(DOCUMENT_COLUMNS)
+    last: Document | None = None
+    written = 0
+    while most is None or written < most:
+        with db.reading() as session:
+            batch = documents.issued(session, period.begins, period.ends, last, EXPORT_BATCH)
+        for document in batch:
+            for cells in _document_cells(document, shape):
+                yield shape.line(cells)
+            last = document
+        written += len(batch)
+        if len(batch) < EXPORT_BATCH:
+            return
+
+
+def _document_cells(document: Document, shape: Shape) -> Iterator[tuple[Cell, ...]]:
+    said = documents.facts_of(document)
+    sign = -1 if document.kind in OF_REFUNDS else 1
+    parts: list[tuple[int | None, int, int]] = [
+        (tax.tax_rate_basis_points, tax.net_minor, tax.tax_minor) for tax in said.taxes
+    ]
+    if said.untaxed_minor or not parts:
+        parts.append((None, said.untaxed_minor, 0))
+    canceled = document.revoked_at
+    kind = shape.translated(KINDS_OF_DOCUMENTS[document.kind]) if shape.locale else document.kind
+    for rate, net, tax in parts:
+        yield (
+            document.number,
+            kind,
+            said.issued_on,
+            said.reference.invoice_number,
+            said.buyer.name,
+            document.customer_id,
+            said.buyer.country,
+            said.buyer.tax_id,
+            said.currency.upper(),
+            "" if rate is None else _percent(rate),
+            said.money(sign * net).decimal,
+            "" if rate is None else said.money(sign * tax).decimal,
+            said.money(sign * (net + tax)).decimal,
+            said.money(sign * said.total_minor).decimal,
+            company_days.day_of(canceled) if canceled else "",
+        )
 
 
 def transaction_lines(wanted: LinesFilter, *, most: int | None = None, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
@@ -121,7 +219,8 @@ def transaction_lines(wanted: LinesFilter, *, most: int | None = None, shape: Sh
             return
 
 
-def _posting_cells(posting: Posting) -> tuple[Cell, ...]:
+def _posting_cells(posting: Posting, numbers: Numbers) -> tuple[Cell, ...]:
+    rate = posting.tax_rate_basis_points
     return (
         company_days.here(posting.at),
         posting.id,
@@ -132,7 +231,16 @@ def _posting_cells(posting: Posting) -> tuple[Cell, ...]:
         posting.currency.upper(),
         posting.subject,
         posting.reference,
+        numbers.document(posting),
+        numbers.invoice(posting),
+        "" if rate is None else _percent(rate),
+        posting.customer_id or "",
     )
+
+
+def _percent(rate: int) -> Decimal:
+    """1900 basis points are Decimal("19"), 550 are Decimal("5.5")."""
+    return Decimal(f"{Decimal(rate) / 100:f}")
 
 
 def _transaction_cells(found: StripeTransaction) -> tuple[Cell, ...]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from portal.books import exports, tables
+from portal.books import datev_export, exports, tables
 from portal.books.queries import LinesFilter
 from portal.content import archives
 from portal.content.archives import Archive, Keep
@@ -32,8 +32,8 @@ MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
 PUBLIC_KEY: Final = "public-key.pem"
 README: Final = "README.txt"
-# Beside the documents: two lists of lines, two totals, the read-me, the key, the manifest and its signature.
-OTHER_FILES: Final = 8
+# Beside the documents: three lists of lines, two totals, the read-me, the key, the manifest and its signature; and the batch for DATEV.
+OTHER_FILES: Final = 9
 
 BATCH: Final = 200
 
@@ -47,7 +47,9 @@ invoices/, receipts/,       the documents, by their kinds, named by their number
 payment-confirmations/,
 credit-notes/,
 refund-confirmations/
-postings.csv                every movement in our books, with its two sides; the newest first
+postings.csv                every movement in our books, with its two sides, its document, customer and tax rate; the newest first
+documents.csv               the documents, a line for each rate of tax, with net and tax
+EXTF_Buchungsstapel_….csv   the books as a booking batch for DATEV, in EUR, where the portal is set up for it
 balance-transactions.csv    every movement of the balance at Stripe; the newest first
 totals.csv, summary.txt     the figures of the month, from our books and from Stripe, and their difference
 manifest.json               the SHA-256 and the size of each file, and the figures in minor units
@@ -89,7 +91,8 @@ def key_address() -> str:
 def count_files(period: Period) -> int:
     """How many files the pack of this period will have."""
     with db.reading() as session:
-        return receipts.number_issued(session, period.begins, period.ends) + OTHER_FILES
+        documents = receipts.number_issued(session, period.begins, period.ends)
+    return documents + OTHER_FILES + datev_export.is_set_up()
 
 
 def pack(period: Period, keep: Keep) -> Packed:
@@ -122,6 +125,11 @@ def _documents(archive: Archive, period: Period) -> Iterator[Missing]:
 def _add_books(archive: Archive, period: Period) -> None:
     wanted = LinesFilter(since=period.since, until=period.until)
     archive.add("postings.csv", _encoded(exports.posting_lines(wanted)))
+    archive.add("documents.csv", _encoded(exports.document_lines(period)))
+    if datev_export.is_set_up():
+        # Of the month's end, and not of now: the same books make the same bytes.
+        batch = datev_export.prepare(period, created=period.ends)
+        archive.add(batch.name, batch.lines())
     archive.add("balance-transactions.csv", _encoded(exports.transaction_lines(wanted)))
 
 

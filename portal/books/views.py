@@ -8,7 +8,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from portal import gateway
-from portal.books import charts, exports, queries
+from portal.books import charts, datev, datev_export, exports, queries
 from portal.books import today as day_figures
 from portal.books.forms import FiguresForm, LinesForm
 from portal.books.queries import LinesFilter
@@ -129,6 +129,7 @@ def accounts() -> Response:
         currency=currency,
         currencies=currencies,
         months=_months_offered(),
+        datev=datev_export.is_set_up(),
     )
 
 
@@ -141,6 +142,31 @@ def export_accounts() -> Response:
     with db.reading() as session:
         currency = (form.currency.data or "").lower() or queries.currency_of_newest(session) or "eur"
     return lists.csv_file(exports.export_accounts(currency, form.period(), lists.csv_shape()), "accounts.csv")
+
+
+@bp.get("/documents.csv")
+@staff_only(Permission.VIEW_BOOKS)
+def export_documents() -> Response:
+    """The documents of a period with net and tax of each rate."""
+    return lists.csv_file(exports.export_documents(_period(), lists.csv_shape()), "documents.csv")
+
+
+@bp.get("/datev.csv")
+@staff_only(Permission.VIEW_BOOKS)
+def export_datev() -> Response:
+    """The booking batch of a period for DATEV."""
+    made = exports.export_datev(_period())
+    response = Response(made.lines(), content_type=datev.CONTENT_TYPE)
+    response.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
+    return response
+
+
+def _period() -> Period:
+    """Raises Invalid."""
+    form = FiguresForm(request.args)
+    if not form.validate():
+        raise Invalid
+    return form.period()
 
 
 @bp.get("/payouts")

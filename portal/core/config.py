@@ -32,6 +32,13 @@ NO_PROXIES = "none"
 SHORTEST_INACTIVITY_DAYS = 30
 DATABASES = ("postgresql", "postgresql+psycopg", "sqlite")
 LIMITS_STORAGES = ("memory", "redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
+# What accounts at DATEV are named for; the usual numbers stand in portal.books.datev_accounts.
+DATEV_ACCOUNTS = frozenset(
+    {
+        *("debtors", "stripe", "bank", "fees", "disputes", "exchange", "other", "tax", "revenue"),
+        *("untaxed", "reverse_charge", "intra_community", "export", "exempt"),
+    }
+)
 LIVE_KEYS = ("sk_live_", "rk_live_")
 
 
@@ -215,6 +222,19 @@ class Settings(BaseSettings):
     api_outside_audience: str = ""
     api_outside_customer_claim: str = "customer_id"
 
+    # The books for a tax adviser, in DATEV's format: the adviser's and the client's number there, when the fiscal year begins (month and
+    # day), the chart of accounts (SKR) and how long its numbers are.
+    datev_consultant: int | None = Field(default=None, ge=1001, le=9_999_999)
+    datev_client: int | None = Field(default=None, ge=1, le=99_999)
+    datev_fiscal_year_begin: str = Field(default="01-01", pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$")
+    datev_chart: Literal["03", "04"] = "03"
+    datev_account_length: int = Field(default=4, ge=4, le=8)
+    # Accounts in place of the usual ones, "debtors:10000,fees:4970"; those of revenue by tax rate in percent, "19:8400,7:8300", and the tax
+    # keys (BU-Schlüssel) that go with them where an account does not know its tax by itself, "19:3,7:2".
+    datev_accounts: Annotated[dict[str, str], NoDecode] = {}
+    datev_revenue: Annotated[dict[int, str], NoDecode] = {}
+    datev_tax_keys: Annotated[dict[int, str], NoDecode] = {}
+
     # How long no webhook may arrive before Stripe is asked whether there should have been one, in minutes.
     webhook_silence_minutes: int = Field(default=30, ge=1, le=10_080)
 
@@ -307,6 +327,35 @@ class Settings(BaseSettings):
             except InvalidOperation as error:
                 raise ValueError(f"{part} is not like eur:5-5000") from error
         return limits
+
+    @field_validator("datev_accounts", mode="before")
+    @classmethod
+    def _datev_accounts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            given = dict(_pairs(value))
+        except ValueError as error:
+            raise ValueError("it is not like debtors:10000,fees:4970") from error
+        if unknown := given.keys() - DATEV_ACCOUNTS:
+            raise ValueError(f"{', '.join(sorted(unknown))} is none of {', '.join(sorted(DATEV_ACCOUNTS))}")
+        if not all(number.isdecimal() and 4 <= len(number) <= 9 for number in given.values()):
+            raise ValueError("an account has 4 to 9 digits")
+        return given
+
+    @field_validator("datev_revenue", "datev_tax_keys", mode="before")
+    @classmethod
+    def _by_rate(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            given = {int(Decimal(rate) * 100): number for rate, number in _pairs(value)}
+        except (ValueError, InvalidOperation) as error:
+            raise ValueError("it is not like 19:8400,7:8300") from error
+        longest = 9 if info.field_name == "datev_revenue" else 4
+        if not all(number.isdecimal() and len(number) <= longest for number in given.values()):
+            raise ValueError(f"what stands behind a rate has up to {longest} digits")
+        return given
 
     @field_validator("refund_windows", mode="before")
     @classmethod
@@ -482,6 +531,12 @@ class Settings(BaseSettings):
         safe = self.environment in {"development", "test"} or self.api_outside_jwks_url.startswith("https://")
         if self.api_outside_jwks_url and not safe:
             raise ValueError("PORTAL_API_OUTSIDE_JWKS_URL must start with https://")
+
+    @cached_property
+    def datev_year(self) -> tuple[int, int]:
+        """The month and the day that a fiscal year begins on."""
+        month, day = self.datev_fiscal_year_begin.split("-")
+        return int(month), int(day)
 
     @cached_property
     def for_customers(self) -> bool:

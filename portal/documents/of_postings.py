@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Select, select
@@ -69,13 +69,19 @@ class Numbers:
 
 
 def why_untaxed(session: Session, posted: Iterable[Posting]) -> dict[str, str]:
-    """Why the parts without tax of some invoices have none, as portal.documents.untaxed says it, by the invoice's id."""
+    """Why the lines without tax of some invoices have none, as portal.documents.untaxed says it, by the invoice's id; "" where they have
+    several reasons, or none.
+    """
     items = {str(one.item_id) for one in posted if one.tax_rate_basis_points == 0}
     query = select(InvoiceDocument.invoice_id, InvoiceDocument.facts)
-    return {
-        invoice: str(facts.get("untaxed") or "")
-        for invoice, facts in _found(session, query, InvoiceDocument.invoice_id, items)
-    }
+    return {invoice: _one_reason(facts) for invoice, facts in _found(session, query, InvoiceDocument.invoice_id, items)}
+
+
+def _one_reason(facts: Mapping[str, Any]) -> str:
+    """Facts of before have one for the whole document."""
+    rows = [tax for tax in facts["taxes"] if tax["tax_rate_basis_points"] == 0]
+    reasons = {str(tax.get("untaxed") or facts.get("untaxed") or "") for tax in rows}
+    return next(iter(reasons)) if len(reasons) == 1 else ""
 
 
 def _is_of_refund(posting: Posting) -> bool:

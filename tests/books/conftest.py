@@ -27,6 +27,7 @@ from portal.ledger import LedgerAccount
 from portal.payments.models import Payment
 from portal.reconciliation.models import Reconciliation, StripeTransaction
 from tests import factories
+from tests.documents.conftest import example, example_note
 
 As = Callable[[str], FlaskClient]
 
@@ -123,7 +124,8 @@ def _document(
 ) -> Document:
     document = kind(
         id=db.new_id("rct"), number=f"{kind.__name__[0]}-{next(_numbers):06d}", payment_id=payment.id,
-        customer_id=payment.customer_id, total_minor=payment.amount_minor, currency=payment.currency, facts={},
+        customer_id=payment.customer_id, total_minor=payment.amount_minor, currency=payment.currency,
+        facts=(example() if kind is Receipt else example_note((1900, 4_20, 80))).to_json(),
         code=f"code-{next(_numbers)}", issued_at=at, pdf=pdf, **more,
         pdf_sha256=None if pdf is None else digest or hashlib.sha256(pdf).hexdigest(),
     )  # fmt: skip

@@ -42,8 +42,8 @@ def test_a_pack_holds_all_of_its_month_and_nothing_else(user: str, november: Non
     with zipfile.ZipFile(io.BytesIO(made(user))) as pack:
         assert pack.testzip() is None
         assert set(pack.namelist()) == {
-            f"receipts/{number}.pdf", "postings.csv", "balance-transactions.csv", "totals.csv", "summary.txt", "README.txt",
-            "public-key.pem", "manifest.json", "manifest.sig",
+            f"receipts/{number}.pdf", "postings.csv", "documents.csv", "balance-transactions.csv", "totals.csv", "summary.txt",
+            "README.txt", "public-key.pem", "manifest.json", "manifest.sig",
         }  # fmt: skip
         assert pack.read(f"receipts/{number}.pdf") == b"%PDF-1.7 of a receipt"
         postings = list(csv.DictReader(io.StringIO(pack.read("postings.csv").decode("utf-8-sig"))))
@@ -56,7 +56,7 @@ def test_a_pack_holds_all_of_its_month_and_nothing_else(user: str, november: Non
     assert len(postings) == 2
     assert {row["figure"]: row["our_books"] for row in totals}["fees"] == "-2.50"
     assert manifest["figures"][0]["figures"]["closing"] == {"ours": 97_50, "stripe": 97_50, "difference": 0}
-    assert (manifest["month"], manifest["missing"], len(manifest["files"])) == ("2026-10", [], 7)
+    assert (manifest["month"], manifest["missing"], len(manifest["files"])) == ("2026-10", [], 8)
 
 
 def test_a_credit_note_lies_in_its_own_folder(user: str, november: None) -> None:
