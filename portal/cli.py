@@ -146,7 +146,7 @@ def _detail_options(command: Callable[..., None]) -> Callable[..., None]:
     multiple=True,
     required=True,
     metavar="TEXT",
-    help='"Description;quantity;unit price;tax %"; once a line.',
+    help='"Description;quantity;unit price;tax %"; once a line. A unit may follow the quantity: 1.5 HUR.',
 )
 @click.option(
     "--due", "days", type=click.IntRange(0, 1_000), default=USUAL_DAYS_TO_PAY, show_default=True, help="Days to pay."
@@ -173,7 +173,7 @@ def create_invoice(
 
     \b
     Example:
-      flask invoice create --customer ada@example.com --currency eur --line "Consulting;2;90;19"
+      flask invoice create --customer ada@example.com --currency eur --line "Consulting;2 HUR;90;19"
     """
     with told_plainly():
         draft = InvoiceDraft(

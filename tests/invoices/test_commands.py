@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from flask import Flask
+from sqlalchemy import select
 
 from portal.accounts.models import Customer
 from portal.core import audit, db
+from portal.documents.models import Document
 from portal.invoices import queries
 from tests.invoices.conftest import Issue
 
@@ -46,6 +48,7 @@ def test_one_invoice(app: Flask, customer: Customer) -> None:
         ("nobody@bakery.example", "Bread;1;5;0", "No customer has this e-mail address."),
         ("billing@bakery.example", "Bread;1;5", "description;quantity;unit price;tax rate"),
         ("billing@bakery.example", "Bread;1;five;0", "is not a number"),
+        ("billing@bakery.example", "Bread;1 loaf;5;0", "is not a unit"),
         ("billing@bakery.example", "Bread;1;0.10;0", "the least that Stripe charges is 0.50 EUR"),
     ],
 )
@@ -66,6 +69,21 @@ def test_a_file_dry_then_for_good_then_again(app: Flask, customer: Customer, tmp
     assert (done.exit_code, "A-1, 6.85 EUR" in done.output) == (0, True)
     again = flask(app, "invoice", "import", str(file))
     assert (again.exit_code, "invoices issued: 0, here already: 1" in again.output) == (0, True)
+
+
+@pytest.mark.parametrize("more", [(), ("--no-mails",)], ids=["with mails", "without"])
+def test_a_file_that_was_sent_elsewhere_mails_nobody(
+    app: Flask, customer: Customer, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    file = tmp_path / "invoices.csv"
+    file.write_text(f"{HEADER}\n{ROW}\n")
+    assert flask(app, "invoice", "import", str(file), *more).exit_code == 0
+    with db.reading() as session:
+        document = session.scalars(select(Document)).one()
+        issued = session.scalars(select(audit.AuditEvent).where(audit.AuditEvent.action == "invoice.issued")).one()
+    assert (document.mail_waived_at is not None, issued.facts.get("mailed")) == (
+        (True, False) if more else (False, None)
+    )
 
 
 def test_a_wrong_file_is_told_by_line_and_column(app: Flask, customer: Customer, tmp_path: Path) -> None:
