@@ -31,12 +31,14 @@ _HTMX_METHODS = {f"hx-{method}": method.upper() for method in ("get", "post", "p
 
 
 class CheckingClient(FlaskClient):
-    """Flask's test client, which looks at every HTML answer as a careful browser would."""
+    """Flask's test client, which looks at every HTML answer and every cookie as a careful browser would."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         response = super().open(*args, **kwargs)
         # A body of more than 500 kB is in a file of the client's own, which would stay open until the answer is closed.
         response.request.environ["wsgi.input"].close()
+        for cookie in response.headers.getlist("Set-Cookie"):
+            assert "; HttpOnly" in cookie and "; SameSite=Lax" in cookie, f"{response.request.path}: {cookie}"
         if (
             response.request.method == "GET"
             and response.mimetype == "text/html"

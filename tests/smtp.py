@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import threading
 from collections import deque
 from email import message_from_bytes, policy
@@ -21,9 +22,10 @@ logging.getLogger("mail.log").setLevel(logging.WARNING)
 class Mailbox:
     """Takes every mail on a port of 127.0.0.1 and keeps it in order; can be told to refuse."""
 
-    def __init__(self, *, takes_unicode: bool = True) -> None:
-        """`takes_unicode` is what the server says of addresses with any letters (SMTPUTF8)."""
+    def __init__(self, *, takes_unicode: bool = True, context: ssl.SSLContext | None = None) -> None:
+        """`takes_unicode` is what the server says of addresses with any letters (SMTPUTF8); with a `context` it offers STARTTLS."""
         self._takes_unicode = takes_unicode
+        self._context = context
         self.messages: list[EmailMessage] = []
         self.connections: list[SMTP] = []
         self._refusals: deque[str] = deque()
@@ -88,7 +90,9 @@ class Mailbox:
 
     async def _listen(self) -> asyncio.Server:
         def serve() -> SMTP:
-            connection = SMTP(self, hostname="mailbox.test", enable_SMTPUTF8=self._takes_unicode)
+            connection = SMTP(
+                self, hostname="mailbox.test", enable_SMTPUTF8=self._takes_unicode, tls_context=self._context
+            )
             self.connections.append(connection)
             return connection
 
