@@ -34,7 +34,7 @@ def stranger(app: Flask) -> FlaskClient:
 
 
 def ask_for_links(browser: FlaskClient, forwarded: str) -> list[int]:
-    """The answers to eleven wishes for a new password, of which ten a minute are allowed, each from an address of its own ("198.51.100.7, …")."""
+    """The answers to eleven wishes for a new password, of which ten a minute are allowed. `N` in the header is another number each time."""
     token = {"X-CSRFToken": factories.csrf_token(browser)}
     return [
         browser.post(
@@ -73,7 +73,15 @@ def test_behind_a_proxy_only_what_it_says_counts(stranger: FlaskClient) -> None:
 def test_trace_is_not_answered_and_nothing_is_listed(client: FlaskClient) -> None:
     for path in ("/", "/sign-in", "/api/openapi.json"):
         assert client.open(path, method="TRACE").status_code == 405
-    for path in ("/.git/config", "/.env", "/static/", "/static/js/", "/static/../portal/app.py", "/metrics", "/console"):
+    for path in (
+        "/.git/config",
+        "/.env",
+        "/static/",
+        "/static/js/",
+        "/static/../portal/app.py",
+        "/metrics",
+        "/console",
+    ):
         assert client.get(path).status_code == 404, path
 
 

@@ -23,7 +23,7 @@ def checklist() -> dict[int, tuple[str, str, str]]:
 
 
 @cache
-def tests_of(file: str) -> frozenset[str]:
+def names_in(file: str) -> frozenset[str]:
     tree = ast.parse((ROOT / file).read_text())
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
@@ -42,4 +42,4 @@ def test_each_test_that_is_named_exists() -> None:
     named = A_TEST.findall(PAGE.read_text())
     assert len(named) == PAGE.read_text().count("::"), "a name is written in another way"
     for file, name in named:
-        assert name.startswith("test_") and name in tests_of(file), f"there is no {file}::{name}"
+        assert name.startswith("test_") and name in names_in(file), f"there is no {file}::{name}"

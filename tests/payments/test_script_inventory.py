@@ -80,6 +80,6 @@ def test_a_page_that_takes_a_card_has_the_scripts_of_the_inventory_and_no_others
 def test_each_script_of_the_inventory_has_an_owner_a_purpose_and_its_integrity() -> None:
     for script, told in inventory().items():
         assert all(len(part) > 3 for part in told), script
-        assert (STRIPE == script) or (ROOT / script).is_file()
+        assert script == STRIPE or (ROOT / script).is_file()
         if script.startswith("static/vendor/"):
             assert hashlib.sha256((ROOT / script).read_bytes()).hexdigest() in told[2], f"{script} is another file"
