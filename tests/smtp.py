@@ -100,10 +100,14 @@ class Mailbox:
 
     async def _close(self) -> None:
         self._server.close()
+        for connection in self.connections:
+            if connection.transport is not None:
+                connection.transport.abort()  # TLS would wait for a client who says goodbye
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # in the next turn of the loop the sockets are closed
 
 
 def text_of(message: EmailMessage, kind: str = "plain") -> str:
