@@ -101,7 +101,7 @@ class Mailbox:
     async def _close(self) -> None:
         self._server.close()
         for connection in self.connections:
-            if connection.transport is not None:
+            if isinstance(connection.transport, asyncio.Transport):
                 connection.transport.abort()  # TLS would wait for a client who says goodbye
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from deploy.dev.processes import ROOT
 from portal.core import config, db
-from portal.web.static_files import STATIC
+from portal.web.static_build import STATIC
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")
