@@ -20,12 +20,12 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 AUDIT := $(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --requirement requirements/app.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench clients contract fuzz chaos kills mutants lint structure ways format texts migration reference lock install install-dev install-lint install-lighthouse audit clean
+.PHONY: help run check test bench clients contract fuzz chaos kills mutants lint structure ways pictures format texts migration reference lock install install-dev install-lint install-lighthouse audit clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: install ## Start the demo at http://127.0.0.1:8000 (PORT=8001 for another port); Ctrl-C stops it
+run: install ## Start the demo at http://localhost:8000 (PORT=8001 for another port); Ctrl-C stops it
 	@exec $(BIN)/python -m deploy.dev.demo --port $(PORT)
 
 check: lint ## Check the code, then run the tests of what was changed since main; about two minutes
@@ -67,6 +67,9 @@ structure: install-dev ## Print how large the code is to a reader: packages, flo
 
 ways: install-dev ## Print what runs on the way of a payment and of an order, in its order, and count it
 	@$(BIN)/python -m pytest --quiet --capture=no --show-capture=no tests/infrastructure/test_ways.py
+
+pictures: install-dev ## Take the pictures of docs/how-to/ten-tasks.md anew
+	@PICTURES=1 $(BIN)/python -m pytest --quiet --show-capture=no tests/flows/test_ten_tasks.py
 
 format: install-dev ## Put the code into shape
 	@$(BIN)/ruff check --fix --quiet $(CODE)

@@ -25,6 +25,9 @@ from deploy.dev.processes import ROOT, Died, Process, answers, end_all, free_por
 
 PYTHON = sys.executable
 FLASK = (PYTHON, "-m", "flask", "--app", "wsgi")
+# Where its servers listen, and by which name browsers open them: passkeys belong to a name, and no browser takes one at an address.
+LOOPBACK = "127.0.0.1"
+HOST = "localhost"
 # How long a process may take until it answers, in seconds: an overloaded machine starts slowly.
 START_SECONDS = 90.0
 # Likewise until a command has ended; living through a year takes some ten seconds.
@@ -68,7 +71,7 @@ class Demo:
     def __init__(self, port: int, own_settings: Mapping[str, str], data: Path, *, with_year: bool = True) -> None:
         self.port = port
         self._with_year = with_year
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://{HOST}:{port}"
         self._own_settings = own_settings
         self.uses_stripe = bool(own_settings.get("STRIPE_SECRET_KEY"))
         self.directory = data / ("demo-stripe" if self.uses_stripe else "demo")
@@ -108,15 +111,15 @@ class Demo:
 
     def _start(self) -> None:
         sandbox_port, smtp_port = self._port_near(self.port + 1), self._port_near(self.port + 2)
-        sandbox_url = f"http://127.0.0.1:{sandbox_port}"
-        environment = self._environment(sandbox_url, smtp_port)
+        sandbox_url = f"http://{HOST}:{sandbox_port}"
+        environment = self._environment(sandbox_url, f"http://{LOOPBACK}:{sandbox_port}", smtp_port)
         self._fill(environment)
         needed: list[tuple[Process, Callable[[], bool]]] = []
         if not self.uses_stripe or "PORTAL_MAIL_SERVER" not in self._own_settings:
             sandbox = self._spawn("sandbox", self._sandbox_command(sandbox_port, smtp_port), environment)
             needed.append((sandbox, lambda: "sandbox ready" in sandbox.said()))
         gunicorn = [PYTHON, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--workers", "1"]
-        web = self._spawn("web", [*gunicorn, "--bind", f"127.0.0.1:{self.port}", "wsgi:app"], environment)
+        web = self._spawn("web", [*gunicorn, "--bind", f"{LOOPBACK}:{self.port}", "wsgi:app"], environment)
         worker = self._spawn("worker", [*FLASK, "worker"], environment)
         needed.append((web, lambda: answers(f"{self.url}/readyz")))
         needed.append((worker, lambda: "worker ready" in worker.said()))
@@ -151,8 +154,11 @@ class Demo:
             command += ["--webhook-url", f"{self.url}/api/webhooks/stripe"]  # signed with PORTAL_SANDBOX_WEBHOOK_SECRET
         return command
 
-    def _environment(self, sandbox_url: str, smtp_port: int) -> dict[str, str]:
-        """The machine's environment without any portal settings of its shell, then .env's, then the demo's own."""
+    def _environment(self, sandbox_url: str, stripe_url: str, smtp_port: int) -> dict[str, str]:
+        """The machine's environment without any portal settings of its shell, then .env's, then the demo's own.
+
+        Browsers know the sandbox as `sandbox_url`, and the portal asks it at `stripe_url`, the address where it listens.
+        """
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "STRIPE_"))}
         kept = kept_secrets(self.directory / "env")
         usual = {
@@ -166,7 +172,7 @@ class Demo:
             "PORTAL_COMPANY_TAX_ID": "DE123456789",
             "PORTAL_COMPANY_SUPPORT_EMAIL": "help@nordlicht.example",
             "PORTAL_TIMEZONE": TIME_ZONE,
-            "PORTAL_MAIL_SERVER": "127.0.0.1",
+            "PORTAL_MAIL_SERVER": LOOPBACK,
             "PORTAL_MAIL_PORT": str(smtp_port),
             "PORTAL_MAIL_SENDER": "billing@nordlicht.example",
         }
@@ -180,7 +186,7 @@ class Demo:
         if not self.uses_stripe:
             demo |= {name: kept[name] for name in STRIPE_SETTINGS}
             demo["PORTAL_SANDBOX_WEBHOOK_SECRET"] = kept["STRIPE_WEBHOOK_SECRETS"]
-            demo["STRIPE_API_BASE"] = sandbox_url
+            demo["STRIPE_API_BASE"] = stripe_url
             demo["STRIPE_JS_URL"] = f"{sandbox_url}/v3/"
         return inherited | usual | dict(self._own_settings) | demo
 

@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     environment: Literal["development", "test", "staging", "production"] = "production"
     secret_key: SecretStr
     database_url: str = Field(repr=False)  # it may hold a password
-    base_url: str = "http://127.0.0.1:8000"
+    base_url: str = "http://localhost:8000"
     # Reverse proxies in front, whose X-Forwarded-* are believed; "none" is 0, and None is what nobody has said.
     proxies: int | None = Field(default=None, ge=0, le=5)
     # How many processes serve the web beside each other: gunicorn reads this, too, and the web's processes learn what it made of it.

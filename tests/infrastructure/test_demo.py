@@ -117,9 +117,9 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 def test_demo_runs_stops_and_goes_on_where_it_was(demo: Demo) -> None:
     demo.start(with_year=True)
     welcome = demo.wait_until_welcome()
-    assert f"http://127.0.0.1:{demo.port}" in welcome
+    assert f"http://localhost:{demo.port}" in welcome and "http://127.0.0.1" not in welcome, "passkeys need a name"
     assert "in Hamburg; its days and times are those of Europe/Berlin" in welcome
-    with urllib.request.urlopen(f"http://127.0.0.1:{demo.port}/", timeout=10) as response:
+    with urllib.request.urlopen(f"http://localhost:{demo.port}/", timeout=10) as response:
         assert b"Nordlicht Energie" in response.read()
     kept = demo.directory / "demo" / "env"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -210,7 +210,7 @@ def test_second_demo_of_a_folder_names_the_first(demo: Demo, tmp_path: Path) -> 
     status, errors = second.end()
     assert (status, errors) == (
         2,
-        f"Cannot start: the demo of this folder runs already, at http://127.0.0.1:{demo.port}\n",
+        f"Cannot start: the demo of this folder runs already, at http://localhost:{demo.port}\n",
     )
 
 
