@@ -45,6 +45,7 @@ NOT_HELD: Final = text("(missing_glyphs = '' OR glyphs_accepted_at IS NOT NULL)"
 # To be mailed, or to be made at all.
 UNMAILED: Final = text("mailed_at IS NULL AND (mail_waived_at IS NULL OR pdf_sha256 IS NULL)")
 REVOKED: Final = text("revoked_at IS NOT NULL")
+NO_INVOICE: Final = text(f"kind <> '{DocumentKind.INVOICE}'")
 
 
 class Document(Base):
@@ -98,6 +99,15 @@ class Document(Base):
         Index("ix_documents_customer", "customer_id", "issued_at", "id"),
         Index("ix_documents_customer_kind", "customer_id", "kind", "issued_at", "id"),
         Index("ix_documents_issued", "issued_at", "id"),
+        Index(
+            "ix_documents_amount",
+            "currency",
+            "total_minor",
+            "issued_at",
+            "id",
+            sqlite_where=NO_INVOICE,
+            postgresql_where=NO_INVOICE,
+        ),
     )
 
     @property

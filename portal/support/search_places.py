@@ -20,7 +20,7 @@ from portal.accounts.models import Customer, CustomerWord, words_of
 from portal.core import company_days, keyset, money, texts
 from portal.core.db import begins_with
 from portal.disputes.models import Dispute
-from portal.documents.models import Document, DocumentKind
+from portal.documents.models import NO_INVOICE, Document
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import FormerStripeCustomer, PaymentMethod
 from portal.payments.models import Payment
@@ -95,7 +95,7 @@ def places(session: Session, kind: Kind, typed: str) -> Iterator[Place]:
         if kind == Kind.PAYMENTS and _LAST4.fullmatch(typed):
             yield _newest(Payment, Payment.card_last4 == typed)
         if kind in _AMOUNTS:
-            yield from _by_amount(session, MODELS[kind], _AMOUNTS[kind], typed)
+            yield from _by_amount(session, kind, typed)
         if kind in {Kind.INVOICES, Kind.DOCUMENTS}:
             yield from _by_number(kind, typed)
         if len(typed) >= SHORTEST_REFERENCE:
@@ -106,9 +106,14 @@ _AMOUNTS: Final[dict[Kind, Any]] = {
     Kind.INVOICES: Invoice.total_minor,
     Kind.PAYMENTS: Payment.amount_minor,
     Kind.REFUNDS: Refund.amount_minor,
+    Kind.DOCUMENTS: Document.total_minor,
     Kind.DISPUTES: Dispute.amount_minor,
     Kind.PAYOUTS: StripePayout.amount_minor,
 }
+
+
+# An invoice is found once, as what it is: its document has the same number and amount. To the letter as an index has it.
+_OF_MONEY: Final[tuple[ColumnElement[bool], ...]] = (literal_column(str(NO_INVOICE)),)
 
 
 def _newest(model: Any, *conditions: ColumnElement[bool]) -> Place:
@@ -155,8 +160,7 @@ def _by_id(kind: Kind, typed: str) -> Iterator[Place]:
 def _by_number(kind: Kind, typed: str) -> Iterator[Place]:
     """Invoices and documents by the beginning of their number, or by its counter alone."""
     model = MODELS[kind]
-    # An invoice is found once, as what it is: its document has the same number.
-    of_money = () if model is Invoice else (Document.kind != DocumentKind.INVOICE,)
+    of_money = () if model is Invoice else _OF_MONEY
     if _NUMBER.fullmatch(typed):
         yield Place(model.id, (model.number,), (begins_with(model.number, typed.upper()), *of_money))
     elif _COUNTER.fullmatch(typed):
@@ -184,9 +188,12 @@ def _by_reference(kind: Kind, folded: str) -> Iterator[Place]:
 # Amounts
 
 
-def _by_amount(session: Session, model: Any, column: InstrumentedAttribute[int], typed: str) -> Iterator[Place]:
-    for currency, minor in _amounts(session, typed, model.currency):
-        yield _newest(model, model.currency == currency, column == minor)
+def _by_amount(session: Session, kind: Kind, typed: str) -> Iterator[Place]:
+    model = MODELS[kind]
+    # Documents are about payments, and have no index that begins with the currency of all of them.
+    of_kind, currencies = (_OF_MONEY, Payment.currency) if kind == Kind.DOCUMENTS else ((), model.currency)
+    for currency, minor in _amounts(session, typed, currencies):
+        yield _newest(model, model.currency == currency, _AMOUNTS[kind] == minor, *of_kind)
 
 
 def _amounts(session: Session, typed: str, column: InstrumentedAttribute[str]) -> list[tuple[str, int]]:

@@ -4,7 +4,7 @@
  *
  * "/" is a single key, which can be turned off (see keys.js); Ctrl-K is none.
  */
-import { onKey } from "./keys.js";
+import { areOn, onKey } from "./keys.js";
 
 const dialog = document.getElementById("search-dialog");
 const field = dialog.querySelector("input[type=search]");
@@ -31,6 +31,11 @@ link.addEventListener("click", (event) => {
 });
 
 onKey("/", open);
+// Whoever presses it in a search that is open and empty, as on the desk's home, means the search, and no sign to look for.
+document.addEventListener("keydown", (event) => {
+  const isEmptySearch = event.target.matches?.(".search input[type=search]") && event.target.value === "";
+  if (event.key === "/" && areOn() && isEmptySearch && !event.isComposing) event.preventDefault();
+});
 document.addEventListener("keydown", (event) => {
   const isCommand = event.key?.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
   if (isCommand && open()) event.preventDefault();

@@ -71,6 +71,20 @@ def test_the_search_opens_by_its_keys_finds_with_a_slip_and_gives_the_focus_back
     expect(page.locator("#search-dialog")).to_be_hidden()
     expect(opener).to_be_focused()
 
+    # On the home the search has the focus: "/" is no sign to look for there, unless something was typed before.
+    page.goto(f"{desk.url}/support")
+    ready(page)
+    home = page.locator("#q")
+    expect(home).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("#search-dialog")).to_be_hidden()
+    expect(home).to_have_value("")
+    expect(home).to_be_focused()
+    page.keyboard.type("a/b")
+    expect(home).to_have_value("a/b")
+    page.goto(f"{desk.url}/support/invoices")
+    ready(page)
+
     # In a field "/" is a sign, and Ctrl-K opens the search all the same.
     field = page.locator("main input[type=search], main input[type=text]").first
     field.focus()

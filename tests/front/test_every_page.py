@@ -42,6 +42,7 @@ from portal.refunds.statuses import RefundStatus
 from portal.statements.models import StatementFile
 from portal.support import service as desk
 from portal.support.queries import SECTIONS
+from portal.support.search_places import Kind
 from tests import factories
 from tests.books.conftest import moved
 from tests.browsing import context_options
@@ -313,6 +314,8 @@ class History:
             "/support?q=INV-TEST",
             "/support?q=nothing+like+it",
         )
+        yield from (f"/support/search/{kind}?q=119" for kind in Kind if kind not in {Kind.CUSTOMERS, Kind.PAYOUTS})
+        yield from ("/support/search/customers?q=spree", "/support/search/refunds?q=nothing+like+it")
         yield f"/support/customers/{self.customer}"
         yield f"/support/customers/{self.customer}/statement"
         yield from (f"/support/customers/{self.customer}/statement/files/{file}" for file in self.statements)
@@ -439,7 +442,7 @@ class Troubles:
 
     def addresses(self) -> Iterator[str]:
         yield from ("/support/staff", *(f"/support/staff/{one}" for one in (self.user.id, self.colleague)))
-        yield from ("/support/operations/settings", "/support/books/payouts")
+        yield from ("/support/operations/settings", "/support/books/payouts", "/support/search/payouts?q=80")
         yield from (f"/support/books/accounts{days}" for days in ("", "?since=2026-02-01&until=2026-01-01"))
         yield from ("/support/api-clients", "/support/api_clients/new")
         yield from ("/support/operations", f"/support/refunds/{self.refund}")

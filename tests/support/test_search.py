@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, select, text
+from sqlalchemy.orm import joinedload, selectinload
 
 from portal.accounts import service as accounts
 from portal.accounts.models import Customer, CustomerWord, WordTrigram
 from portal.core import clock, db
 from portal.core.errors import NotFound
+from portal.documents import service as receipts
 from portal.documents.models import PaymentDocument
+from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.reconciliation.models import StripePayout
 from portal.support import recent, search
@@ -184,6 +187,19 @@ def test_an_amount_finds_what_was_given_back_taken_by_a_bank_and_paid_out(desk: 
         "payouts": ["po_Week48"],
     }
     assert kinds(find("20.00 €")) == {"refunds": [desk.refund_id]}
+
+
+def test_documents_are_found_by_their_amount_and_an_invoice_once(desk: Desk) -> None:
+    with db.transaction() as session:
+        invoice = session.get_one(
+            Invoice, desk.open_id, options=[selectinload(Invoice.lines), joinedload(Invoice.customer)]
+        )
+        receipts.issue_invoice(session, invoice)
+        number = session.get_one(PaymentDocument, desk.receipt_id).number
+    for typed in ("119,00", "119 €"):
+        assert kinds(find(typed))["documents"] == [number], "the invoice stands among the invoices"
+        assert everything(Kind.DOCUMENTS, typed) == [[desk.receipt_id]]
+    assert "documents" not in kinds(find("119 $"))
 
 
 def test_stripes_ids_of_disputes_and_payouts_are_found(desk: Desk) -> None:
