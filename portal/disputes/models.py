@@ -35,9 +35,10 @@ FUNDS_REINSTATED: Final = "funds_reinstated"
 class Dispute(Reviewed, Base):
     """`status` and `reason` are Stripe's own words; see portal.disputes.statuses.
 
-    `evidence_due_by` is Stripe's, also when evidence has been sent already; `deadline` is the moment by which we have to act, or
-    NO_DEADLINE. `has_evidence` is true of evidence that lies at Stripe and was not sent, too. `is_refundable` says whether Stripe
-    would still refund the charge.
+    `card_brand` and `network_reason_code` are the card network's, and `visa_ce3_status` and `visa_ce3_actions` (with commas between) what
+    Stripe says of Visa's Compelling Evidence 3.0; "" where there is nothing. `evidence_due_by` is Stripe's, also when evidence has been
+    sent already; `deadline` is the moment by which we have to act, or NO_DEADLINE. `has_evidence` is true of evidence that lies at Stripe
+    and was not sent, too. `is_refundable` says whether Stripe would still refund the charge.
     """
 
     __tablename__ = "disputes"
@@ -50,11 +51,15 @@ class Dispute(Reviewed, Base):
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     reason: Mapped[str] = mapped_column(String(60))
+    card_brand: Mapped[str] = mapped_column(String(20), default="")
+    network_reason_code: Mapped[str] = mapped_column(String(20), default="")
     status: Mapped[DisputeStatus | Unknown] = mapped_column(EnumText(DisputeStatus, 40))
     evidence_due_by: Mapped[datetime | None] = mapped_column(UTCDateTime)
     deadline: Mapped[datetime] = mapped_column(UTCDateTime)
     has_evidence: Mapped[bool] = mapped_column(Boolean)
     is_refundable: Mapped[bool] = mapped_column(Boolean)
+    visa_ce3_status: Mapped[str] = mapped_column(String(40), default="")
+    visa_ce3_actions: Mapped[str] = mapped_column(String(400), default="")
     # In what it differs from its payment, if it does; status and money are taken over all the same.
     discrepancy: Mapped[str] = mapped_column(String(300), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)  # at Stripe

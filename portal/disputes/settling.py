@@ -156,6 +156,9 @@ def _take_over(dispute: Dispute, found: gateway.Dispute) -> None:
     dispute.reason, dispute.status = found.reason, parse(DisputeStatus, found.status)
     dispute.evidence_due_by = found.evidence_due_by
     dispute.has_evidence, dispute.is_refundable = found.has_evidence, found.is_charge_refundable
+    dispute.card_brand, dispute.network_reason_code = found.card_brand[:20], found.network_reason_code[:20]
+    dispute.visa_ce3_status = found.visa_ce3_status[:40]
+    dispute.visa_ce3_actions = ",".join(sorted(found.visa_ce3_actions))[:400]
     dispute.closed_at = None if dispute.is_open else dispute.closed_at or clock.now()
     due = dispute.evidence_due_by if dispute.waits_for_evidence else None
     dispute.deadline = due or NO_DEADLINE
@@ -172,6 +175,9 @@ def _facts(dispute: Dispute) -> dict[str, object]:
         "evidence_due_by": str(dispute.evidence_due_by),
         "has_evidence": dispute.has_evidence,
         "is_refundable": dispute.is_refundable,
+        "network_reason_code": dispute.network_reason_code,
+        "visa_ce3": dispute.visa_ce3_status,
+        "visa_ce3_missing": dispute.visa_ce3_actions,
     }
 
 

@@ -1,8 +1,8 @@
 """The first draft of evidence, from our own records: what the bank of a card asks about, told as facts, in the English that banks read.
 
 Source: Stripe, "Dispute categories" and "Evidence best practices": who paid, with which proof, what for, what was supplied, what was
-given back, and what the same card has paid before without a complaint. For fraud Visa counts two earlier payments of 120 to 365 days
-before, from the same account (Visa, "Compelling Evidence 3.0").
+given back, and what the same card has paid before without a complaint. For fraud Visa counts two earlier payments of 120 to 364 days
+before, from the same account: portal.evidence.compelling.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from portal.refunds import queries as refunds
 # What the activity log looks back at before the payment, and how many lines it has at most.
 LOOKED_BACK: Final = timedelta(days=60)
 MOST_EVENTS: Final = 40
-# Earlier payments of the same card that count as evidence, by their age at the time of the disputed one.
-EARLIER_FROM: Final = timedelta(days=365)
+# Earlier payments of the same card that count as evidence: by their age when the bank disputes, and by that at the disputed payment.
+EARLIER_FROM: Final = timedelta(days=364)
 EARLIER_TO: Final = timedelta(days=120)
 MOST_EARLIER: Final = 2
 
@@ -58,14 +58,14 @@ def texts_of(session: Session, dispute: Dispute, checks: gateway.CardChecks | No
     written = _documents_of(session, payment)
     found = {
         fields.STATEMENT: "\n\n".join(_statement(session, dispute, invoice, checks)),
-        "product_description": _sold(payment, invoice),
+        "product_description": sold(payment, invoice),
         "service_date": invoice.issued_on.isoformat() if invoice else _day(payment.succeeded_at),
         "refund_refusal_explanation": "\n".join(_given_back(session, payment)),
         "access_activity_log": "\n".join(_activity(session, payment, written)),
         "customer_name": customer.name,
         "customer_email_address": customer.email,
         "billing_address": ", ".join([*customer.address_lines, *([customer.country] if customer.country else [])]),
-        "customer_purchase_ip": _network(session, payment),
+        "customer_purchase_ip": network(session, payment),
     }
     asked = {field.name: field for field in fields.for_reason(dispute.reason)}
     return {name: text[: asked[name].longest] for name, text in found.items() if text and name in asked}
@@ -76,8 +76,10 @@ def documents_of(session: Session, dispute: Dispute) -> list[Document]:
     return [one for one in _documents_of(session, dispute.payment) if one.pdf_sha256 is not None]
 
 
-def earlier_payments(session: Session, payment: Payment) -> Sequence[Payment]:
-    """The newest MOST_EARLIER payments of the same customer's same card that were neither disputed nor warned of nor given back."""
+def earlier_payments(session: Session, dispute: Dispute) -> Sequence[Payment]:
+    """The newest MOST_EARLIER payments of the same customer's same card that were neither disputed nor warned of nor given back; the
+    dispute has its payment loaded."""
+    payment = dispute.payment
     paid_at = payment.succeeded_at
     if paid_at is None or not payment.card_last4:
         return []
@@ -86,7 +88,7 @@ def earlier_payments(session: Session, payment: Payment) -> Sequence[Payment]:
     query = (
         select(Payment)
         .where(Payment.customer_id == payment.customer_id, Payment.status == PaymentStatus.SUCCEEDED)
-        .where(Payment.created_at >= paid_at - EARLIER_FROM, Payment.created_at <= paid_at - EARLIER_TO)
+        .where(Payment.created_at >= dispute.created_at - EARLIER_FROM, Payment.created_at <= paid_at - EARLIER_TO)
         .where(Payment.card_brand == payment.card_brand, Payment.card_last4 == payment.card_last4)
         .where(Payment.stripe_charge_id.is_not(None), ~disputed, ~warned)
         .order_by(Payment.created_at.desc(), Payment.id.desc())
@@ -116,7 +118,7 @@ def _statement(
             yield "\n".join(_permission(mandate))
     if checks is not None:
         yield from _checked(checks)
-    earlier = earlier_payments(session, payment)
+    earlier = earlier_payments(session, dispute)
     if earlier:
         lines = [
             f"- {_day(one.succeeded_at)}: {one.amount} for “{one.description}”, charge {one.stripe_charge_id}"
@@ -157,7 +159,8 @@ def _checked(checks: gateway.CardChecks) -> Iterator[str]:
 # The other texts
 
 
-def _sold(payment: Payment, invoice: Invoice | None) -> str:
+def sold(payment: Payment, invoice: Invoice | None) -> str:
+    """What was paid for; the invoice has its lines loaded."""
     if invoice is not None:
         lines = [
             f"- {line.description} ({line.quantity} × {invoice.in_currency(line.unit_price_minor)})"
@@ -203,7 +206,7 @@ def _from(address: str) -> str:
     return f", network address {address}" if address else ""
 
 
-def _network(session: Session, payment: Payment) -> str:
+def network(session: Session, payment: Payment) -> str:
     """Where the payment was started from; of a collected one, where the permission was given."""
     started = session.scalar(
         select(AuditEvent.ip)
@@ -213,6 +216,14 @@ def _network(session: Session, payment: Payment) -> str:
     )
     mandate = None if started or payment.paid_by else _mandate(session, payment)
     return started or (mandate.ip if mandate else "")
+
+
+def payer_of(session: Session, payment: Payment) -> str | None:
+    """Who was signed in and paid; of a collected payment, who gave the permission."""
+    if payment.paid_by is not None:
+        return payment.paid_by
+    mandate = _mandate(session, payment)
+    return mandate.given_by if mandate else None
 
 
 def _mandate(session: Session, payment: Payment) -> Mandate | None:

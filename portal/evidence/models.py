@@ -17,7 +17,8 @@ class Evidence(Base):
     """One a dispute. `texts` are by the names of portal.evidence.fields, which are Stripe's; `version` grows with each change of them.
 
     `documents` are the ids of the documents that go along, by Stripe's names for them, and `uploaded` Stripe's ids of what was uploaded
-    already, by our document's id. `staged_version` is the newest that lies ready at Stripe, 0 for none.
+    already, by our document's id. `staged_version` is the newest that lies ready at Stripe, 0 for none. `visa_ce3` is what this version
+    gives in the form of portal.evidence.compelling: none where it never did, empty where an earlier version did.
     """
 
     __tablename__ = "dispute_evidence"
@@ -28,6 +29,7 @@ class Evidence(Base):
     texts: Mapped[dict[str, str]] = mapped_column(JSON)
     documents: Mapped[dict[str, str]] = mapped_column(JSON)
     uploaded: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    visa_ce3: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     version: Mapped[int] = mapped_column(Integer, default=1)
     staged_version: Mapped[int] = mapped_column(Integer, default=0)
     refusal: Mapped[str] = mapped_column(String(500), default="")  # Stripe's word, of evidence that was refused

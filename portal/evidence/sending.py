@@ -31,7 +31,7 @@ def stage(dispute_id: str, version: int) -> None:
     if row is None or row.status not in EDITABLE:
         return
     try:
-        _give(row, submit=False)
+        found = _give(row, submit=False)
     except gateway.EvidenceRefused as refusal:
         _note_refusal(dispute_id, version, refusal.said)
         return
@@ -40,6 +40,8 @@ def stage(dispute_id: str, version: int) -> None:
         if locked.version == version:
             locked.staged_version = version
             audit.record(session, "evidence.staged", dispute_id, {"version": version}, customer_id=row.customer_id)
+    if row.visa_ce3 is not None:  # whether it qualifies
+        dispute_service.sync_dispute(found.id)
 
 
 def send(dispute_id: str, version: int) -> None:
@@ -85,7 +87,15 @@ def _give(row: Evidence, *, submit: bool) -> gateway.Dispute:
     files = {name: _uploaded(row, document_id) for name, document_id in row.documents.items()}
     key = f"evidence-{row.dispute_id}-{row.version}-{'send' if submit else 'stage'}"
     given = parts | {fields.RECEIPT: ""} | files
-    return gateway.current().give_evidence(dispute.stripe_dispute_id, key, given, submit=submit)
+    stripe, dispute_id = gateway.current(), dispute.stripe_dispute_id
+    if row.visa_ce3 is not None:
+        try:
+            return stripe.give_evidence(dispute_id, key, given, submit=submit, visa_ce3=row.visa_ce3)
+        except gateway.EvidenceRefused as refusal:
+            # It may be refused for the form alone: the texts say the same, and go without it.
+            log.warning("visa_ce3_refused", dispute_id=row.dispute_id, said=refusal.said)
+            key = f"{key}-texts"
+    return stripe.give_evidence(dispute_id, key, given, submit=submit)
 
 
 def _uploaded(row: Evidence, document_id: str) -> str:

@@ -16,7 +16,7 @@ from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.disputes import jobs as dispute_jobs
 from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute
-from portal.evidence import fields, gathering, jobs, queries
+from portal.evidence import compelling, fields, gathering, jobs, queries
 from portal.evidence.models import Evidence
 from portal.evidence.statuses import EDITABLE, EvidenceStatus
 
@@ -45,16 +45,21 @@ def gather(dispute_id: str) -> None:
         if queries.if_gathered(session, dispute_id) is not None:
             return
         receipts = [one for one in gathering.documents_of(session, locked) if one.refund_id is None]
-        session.add(
-            Evidence(
-                dispute_id=dispute_id,
-                customer_id=locked.customer_id,
-                texts=gathering.texts_of(session, locked, checks),
-                documents={fields.RECEIPT: receipts[0].id} if receipts else {},
-                gathered_at=clock.now(),
-            )
+        texts_of_draft = gathering.texts_of(session, locked, checks)
+        row = Evidence(
+            dispute_id=dispute_id,
+            customer_id=locked.customer_id,
+            texts=texts_of_draft,
+            documents={fields.RECEIPT: receipts[0].id} if receipts else {},
+            visa_ce3=compelling.of_dispute(session, locked, texts_of_draft),
+            gathered_at=clock.now(),
         )
+        session.add(row)
+        session.flush()
         audit.record(session, "evidence.gathered", dispute_id, customer_id=locked.customer_id)
+        if row.visa_ce3:
+            # Stripe says whether it qualifies once it lies there.
+            jobs.stage.enqueue(session, dispute_id=dispute_id, version=row.version)
         crash.point("evidence gathered")
 
 
@@ -88,10 +93,13 @@ def save(dispute_id: str, user_id: str, version: int, typed: Mapping[str, str], 
             raise Conflict(CHANGED)
         changed = sorted(name for name in {*kept, *row.texts} if kept.get(name, "") != row.texts.get(name, ""))
         row.texts, row.documents = kept, sent_along
+        given = compelling.of_dispute(session, dispute, kept)
+        row.visa_ce3 = given if given or row.visa_ce3 is None else {}
         row.version += 1
         row.status, row.proposed_by, row.proposed_at, row.refusal = EvidenceStatus.DRAFT, None, None, ""
         row.edited_at, row.edited_by = clock.now(), user_id
         facts = {"version": row.version, "changed": changed, "documents": list(sent_along.values())}
+        facts |= {"visa_ce3": [one["charge"] for one in given["prior_undisputed_transactions"]]} if given else {}
         audit.record(session, "evidence.changed", dispute_id, facts, customer_id=row.customer_id)
         jobs.stage.enqueue(session, dispute_id=dispute_id, version=row.version)
         return row

@@ -181,7 +181,9 @@ class Dispute:
 
     `balance_transactions` are all movements of our balance so far: negative when money was withdrawn, positive when it came back,
     each with the fee that was taken (positive) or returned (negative). `has_evidence` is true of evidence that is only staged, too;
-    `submissions` counts how often it was sent. `evidence_due_by` is none where the bank takes no answer.
+    `submissions` counts how often it was sent. `evidence_due_by` is none where the bank takes no answer. `card_brand` and
+    `network_reason_code` are the card network's, "" where there is none. `visa_ce3_status` is what Stripe says of Visa's Compelling
+    Evidence 3.0 ("" while it says nothing), and `visa_ce3_actions` what it finds missing; both in Stripe's words.
     """
 
     id: str
@@ -197,6 +199,10 @@ class Dispute:
     is_charge_refundable: bool
     submissions: int = 0
     balance_transactions: tuple[BalanceTransaction, ...] = ()
+    card_brand: str = ""
+    network_reason_code: str = ""
+    visa_ce3_status: str = ""
+    visa_ce3_actions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,8 @@ def to_refund(found: StripeRefund) -> Refund:
 
 def to_dispute(found: StripeDispute) -> Dispute:
     evidence = found.evidence_details
+    card: Any = getattr(getattr(found, "payment_method_details", None), "card", None)
+    visa_ce3: Any = getattr(getattr(evidence, "enhanced_eligibility", None), "visa_compelling_evidence_3", None)
     return Dispute(
         id=found.id,
         status=found.status,
@@ -194,6 +196,10 @@ def to_dispute(found: StripeDispute) -> Dispute:
         is_charge_refundable=found.is_charge_refundable,
         submissions=evidence.submission_count,
         balance_transactions=tuple(filter(None, map(to_movement, found.balance_transactions))),
+        card_brand=getattr(card, "brand", None) or "",
+        network_reason_code=getattr(card, "network_reason_code", None) or "",
+        visa_ce3_status=getattr(visa_ce3, "status", None) or "",
+        visa_ce3_actions=tuple(getattr(visa_ce3, "required_actions", None) or ()),
     )
 
 

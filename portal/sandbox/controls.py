@@ -121,6 +121,7 @@ CONTROLS: dict[str, Control] = {
             Field("charge", "Charge (ch_…)"),
             Field("reason", "Reason", options=("fraudulent", "product_not_received", "duplicate", "general")),
             Field("inquiry", "Only an inquiry", options=("no", "yes")),
+            Field("code", "The network's reason code (empty: by the reason)"),
             Field("amount", "Amount in minor units (empty: the charge's)"),
             Field("currency", "Currency (empty: the charge's)"),
         ),

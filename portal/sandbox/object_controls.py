@@ -49,6 +49,7 @@ def open_dispute(sandbox: Sandbox, given: Given) -> dict[str, Any]:
             "charge": charge["id"],
             "reason": str(given.get("reason", "fraudulent")),
             "inquiry": given.get("inquiry") in (True, "yes"),
+            "code": str(given.get("code") or "")[:10],
         }
         if given.get("amount"):
             body["amount"] = int(number(given, "amount"))

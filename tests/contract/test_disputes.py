@@ -198,3 +198,35 @@ def test_a_file_that_is_not_there_is_no_evidence(client: stripe.StripeClient, co
     dispute = disputed(client, contract)
     with refused(code="resource_missing"):
         client.v1.disputes.update(dispute.id, {"evidence": {"receipt": "file_none"}, "submit": False})
+
+
+def test_two_earlier_charges_qualify_for_visas_compelling_evidence(
+    client: stripe.StripeClient, contract: Stripe
+) -> None:
+    """docs.stripe.com/disputes/api/visa-ce3"""
+    prior = [str(pay(client, "pm_card_visa").latest_charge) for _ in range(2)]
+    dispute = disputed(client, contract, "pm_card_createCe3EligibleDispute")
+    assert dispute.enhanced_eligibility_types == ["visa_compelling_evidence_3"]
+    assert dispute.payment_method_details is not None and dispute.payment_method_details.card is not None
+    assert dispute.payment_method_details.card.network_reason_code == "10.4"
+
+    def give(**disputed_transaction: str) -> stripe.Dispute:
+        signs = {"customer_email_address": "ada@example.com", "customer_purchase_ip": "203.0.113.7"}
+        found = {
+            "disputed_transaction": {**signs, **disputed_transaction},
+            "prior_undisputed_transactions": [
+                {"charge": one, **signs, "product_description": "Electricity, May"} for one in prior
+            ],
+        }
+        evidence = {"enhanced_evidence": {"visa_compelling_evidence_3": found}}
+        return client.v1.disputes.update(dispute.id, {"evidence": evidence, "submit": False})  # type: ignore[arg-type]
+
+    eligibility = give().evidence_details.enhanced_eligibility.visa_compelling_evidence_3
+    assert eligibility is not None and eligibility.status == "requires_action"
+    assert set(eligibility.required_actions) == {
+        "missing_disputed_transaction_description",
+        "missing_merchandise_or_services",
+    }
+    whole = give(product_description="Electricity, November", merchandise_or_services="services")
+    eligibility = whole.evidence_details.enhanced_eligibility.visa_compelling_evidence_3
+    assert eligibility is not None and (eligibility.status, eligibility.required_actions) == ("qualified", [])

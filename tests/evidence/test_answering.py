@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from portal.accounts.models import Customer
 from portal.core import clock, db, recovery
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from portal.disputes import queries as disputes
 from portal.disputes.statuses import DisputeStatus
 from portal.documents import service as documents
 from portal.evidence import gathering, queries, sending, service
@@ -92,8 +93,10 @@ def test_earlier_payments_of_the_same_card_count_when_they_are_old_enough_and_no
         factories.fraud_warning(session, earlier(141))
         factories.refund(session, earlier(142), status="succeeded")
         expected = [one.id for one in good[:2]]
+    dispute_id = case.ours.id
     with db.reading() as session:
-        assert [one.id for one in gathering.earlier_payments(session, paid)] == expected
+        ours = disputes.dispute(session, dispute_id)
+        assert [one.id for one in gathering.earlier_payments(session, ours)] == expected
 
 
 def test_a_second_draft_is_not_written(answer: Answer) -> None:

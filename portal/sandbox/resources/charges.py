@@ -204,6 +204,7 @@ def _have_consequences(call: Call, charge: Row, behaviour: Behaviour) -> None:
             call.settings.dispute_delay_seconds,
             charge=charge["id"],
             reason=behaviour.dispute_reason,
+            code=behaviour.dispute_code,
             inquiry=behaviour.inquiry,
         )
     if behaviour.early_fraud_warning:

@@ -24,7 +24,7 @@ from portal.sandbox.params import (
     merge_metadata,
     unsupported,
 )
-from portal.sandbox.resources import balance_transactions, fees, files, mandates, method_details
+from portal.sandbox.resources import balance_transactions, enhanced_evidence, fees, files, mandates, method_details
 from portal.sandbox.resources.charges import CHARGE, settle_now
 from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.routes import get, post
@@ -77,8 +77,12 @@ LIST = list_parameters({"charge": Reference(), "payment_intent": Reference()})
 UPDATE = Parameters(
     {
         "evidence": Hash(
-            {**{name: Text(20_000) for name in _LONG_TEXTS}, **{name: Text() for name in (*_FILES, *_SHORT_TEXTS)}},
-            unsupported=unsupported("enhanced_evidence appeal"),
+            {
+                **{name: Text(20_000) for name in _LONG_TEXTS},
+                **{name: Text() for name in (*_FILES, *_SHORT_TEXTS)},
+                "enhanced_evidence": enhanced_evidence.PARAMETER,
+            },
+            unsupported=unsupported("appeal"),
         ),
         "intended_submission_method": Choice(("manual", "prefer_manual", "prefer_smart_disputes", "smart_disputes")),
         "metadata": Metadata(),
@@ -96,7 +100,8 @@ def _due_by(now: int) -> int:
 def open_dispute(call: Call, body: dict[str, Any]) -> None:
     """The bank tells of a dispute; an inquiry asks first and takes no money.
 
-    Without an `amount` and a `currency` of its own it is over what is left of the charge.
+    Without an `amount` and a `currency` of its own it is over what is left of the charge, and without a `code` the network's reason code
+    is the one that the network has for the reason.
     """
     charge = call.session.find(CHARGE, body["charge"])
     if charge is None or charge["disputed"] or not charge["captured"] or not charge["paid"]:
@@ -130,11 +135,12 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
         "livemode": False,
         "metadata": {},
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": _details(charge, body["reason"], inquiry=inquiry),
+        "payment_method_details": _details(charge, body["reason"], str(body.get("code") or ""), inquiry=inquiry),
         "reason": body["reason"],
         "status": "warning_needs_response" if inquiry else "needs_response",
         "_method": method,
     }
+    dispute["enhanced_eligibility_types"] = enhanced_evidence.types_of(dispute["payment_method_details"])
     call.session.insert(DISPUTE, dispute)
     before = copied(charge)
     charge["disputed"] = True
@@ -151,7 +157,7 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
     call.later("dispute.expire", _due_by(call.now) - call.now, dispute=dispute["id"])
 
 
-def _details(charge: Row, reason: str, *, inquiry: bool) -> Row | None:
+def _details(charge: Row, reason: str, code: str, *, inquiry: bool) -> Row | None:
     card = charge["payment_method_details"].get("card")
     if card is None:
         return method_details.of_dispute(charge["payment_method_details"]["type"])
@@ -160,11 +166,18 @@ def _details(charge: Row, reason: str, *, inquiry: bool) -> Row | None:
             "brand": card["brand"],
             "case_type": "inquiry" if inquiry else "chargeback",
             "network": card["network"],
-            # Fraud has the code of Visa's older list, as recorded at 2023-10-16.
-            "network_reason_code": "10" if inquiry else "83" if reason == "fraudulent" else "13.1",
+            "network_reason_code": code or ("10" if inquiry else _reason_code(reason, card["network"])),
         },
         "type": "card",
     }
+
+
+# Source: Stripe, "Dispute reason codes and defense requirements": fraud without the card at hand, and services not received.
+_FRAUD = {"visa": enhanced_evidence.REASON_CODE, "mastercard": "4837", "amex": "F29"}
+
+
+def _reason_code(reason: str, network: str) -> str:
+    return _FRAUD.get(network, "83") if reason == "fraudulent" else "13.1"
 
 
 def _withdraw(call: Call, dispute: Row) -> None:
@@ -219,7 +232,11 @@ def decide(call: Call, body: dict[str, Any]) -> None:
     if dispute is None or verdict not in STATES[dispute["status"]]:
         return
     if verdict == "needs_response":
-        dispute["payment_method_details"].get("card", {})["case_type"] = "chargeback"
+        card = dispute["payment_method_details"].get("card", {})
+        card |= {"case_type": "chargeback"}
+        if "network" in card:
+            card["network_reason_code"] = _reason_code(dispute["reason"], card["network"])
+        dispute["enhanced_eligibility_types"] = enhanced_evidence.types_of(dispute["payment_method_details"])
         dispute["is_charge_refundable"] = False
     _move(call, dispute, verdict)
     if verdict == "needs_response":
@@ -256,14 +273,17 @@ def update(call: Call, dispute_id: str) -> Row:
         for name in _FILES:
             if given.get(name):
                 files.need_evidence(call, given[name], f"evidence[{name}]")
-        dispute["evidence"] |= given
+        dispute["evidence"] |= {name: value for name, value in given.items() if name != "enhanced_evidence"}
+        if "enhanced_evidence" in given:
+            enhanced_evidence.take(call, dispute, given["enhanced_evidence"])
+            dispute["evidence_details"]["enhanced_eligibility"] = enhanced_evidence.eligibility(
+                dispute, submitted=False
+            )
         if sum(len(text) for text in dispute["evidence"].values() if isinstance(text, str)) > MOST_EVIDENCE:
             raise StripeError(
                 f"The combined evidence must be at most {MOST_EVIDENCE} characters.", param="evidence", began=False
             )
-        dispute["evidence_details"]["has_evidence"] = any(
-            value for name, value in dispute["evidence"].items() if name != "enhanced_evidence"
-        )
+        dispute["evidence_details"]["has_evidence"] = any(dispute["evidence"].values())
     call.session.save(DISPUTE, dispute)
     if submits:
         _submit(call, dispute)
@@ -283,6 +303,7 @@ def _submit(call: Call, dispute: Row) -> None:
     inquiry = dispute["status"] == "warning_needs_response"
     details = dispute["evidence_details"]
     details |= {"submission_count": details["submission_count"] + 1, "submission_method": "manual"}
+    details["enhanced_eligibility"] = enhanced_evidence.eligibility(dispute, submitted=True)
     _move(call, dispute, "warning_under_review" if inquiry else "under_review")
     verdicts = {
         "winning_evidence": "warning_closed" if inquiry else "won",

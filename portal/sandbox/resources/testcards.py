@@ -49,6 +49,7 @@ class Behaviour:
     authentication_error: bool = False
     """The bank's authentication page cannot be reached."""
     dispute_reason: str | None = None
+    dispute_code: str = ""  # the network's; empty for the one that it has for the reason
     inquiry: bool = False
     early_fraud_warning: bool = False
     refund: Literal["succeeds", "pends", "fails"] = "succeeds"
@@ -109,7 +110,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "line1_check_fails": Behaviour(line1_check="fail"),
     "postal_code_check_fails": Behaviour(postal_code_check="fail"),
     "address_check_unavailable": Behaviour(line1_check="unavailable", postal_code_check="unavailable"),
-    "disputed_fraudulent": Behaviour(dispute_reason="fraudulent"),
+    # The code of Visa's older list, as recorded at 2023-10-16.
+    "disputed_fraudulent": Behaviour(dispute_reason="fraudulent", dispute_code="83"),
+    "disputed_for_compelling_evidence": Behaviour(dispute_reason="fraudulent", dispute_code="10.4"),
     "disputed_not_received": Behaviour(dispute_reason="product_not_received"),
     "inquired": Behaviour(dispute_reason="fraudulent", inquiry=True),
     "early_fraud_warning": Behaviour(early_fraud_warning=True),
@@ -225,6 +228,7 @@ _CARDS = [
     # disputes
     _card("4000000000000259", behaviour="disputed_fraudulent", names="createDispute"),
     _card("4000000000002685", behaviour="disputed_not_received", names="createDisputeProductNotReceived"),
+    _card("4000000404000038", behaviour="disputed_for_compelling_evidence", names="createCe3EligibleDispute"),
     _card("4000000000001976", behaviour="inquired", names="createDisputeInquiry"),
     _card("4000000000005423", behaviour="early_fraud_warning", names="createIssuerFraudRecord"),
     # refunds
