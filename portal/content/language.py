@@ -47,6 +47,12 @@ def _own_name(code: str) -> str:
     return name[0].upper() + name[1:]
 
 
+@lru_cache(maxsize=200)
+def name_of(code: str, language: str) -> str:
+    """What a language is called in another one: "German", "Deutsch"."""
+    return Locale.parse(code).get_display_name(language) or code
+
+
 def translate(message: str, language: str, **facts: object) -> str:
     text = catalogue(language).ugettext(message)
     return text % facts if facts else text

@@ -42,6 +42,7 @@ class Permission(StrEnum):
     DECIDE_REFUNDS = "decide_refunds"
     APPROVE_LARGE_REFUNDS = "approve_large_refunds"
     RESOLVE_REFUNDS = "resolve_refunds"
+    WRITE_ANSWER_BLOCKS = "write_answer_blocks"
     PREPARE_EVIDENCE = "prepare_evidence"
     SEND_EVIDENCE = "send_evidence"
     VIEW_OPERATIONS = "view_operations"
@@ -115,6 +116,7 @@ TABLE: Final = (
         _APPROVERS,
     ),
     Right(Permission.RESOLVE_REFUNDS, "resolve refunds that are unknown, have failed or need review", _APPROVERS),
+    Right(Permission.WRITE_ANSWER_BLOCKS, "write the answer blocks that colleagues choose from", _ADMINS),
     Right(Permission.PREPARE_EVIDENCE, "change the evidence for a dispute, and propose to send it", _DESK),
     Right(Permission.SEND_EVIDENCE, "send the evidence that a colleague has proposed to the bank", _APPROVERS),
     Right(Permission.VIEW_OPERATIONS, "see operations: events, webhooks, jobs, and what needs review", _DESK),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from portal.core.errors import N_
 from portal.core.permissions import Permission
-from portal.refunds import job_handlers, list_views, queue_views, staff_views, views
+from portal.refunds import block_views, job_handlers, list_views, queue_views, staff_views, views
 from portal.refunds.staff_list import LIST
 from portal.refunds.waiting import waiting
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
-    blueprints=(views.bp, staff_views.bp, queue_views.bp, list_views.bp),
+    blueprints=(views.bp, staff_views.bp, queue_views.bp, list_views.bp, block_views.bp),
     jobs=(job_handlers,),
     waiting=(waiting,),
     lists=(queue_views.VIEWED, LIST),
@@ -20,7 +20,7 @@ FEATURE = Feature(
             "refund",
             N_("Refunds"),
             20,
-            frozenset({"support_refunds", "support_refund_queue"}),
+            frozenset({"support_refunds", "support_refund_queue", "support_answer_blocks"}),
             permission=Permission.DECIDE_REFUNDS,
             waiting=queue_views.number_waiting,
         ),

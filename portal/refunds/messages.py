@@ -5,10 +5,9 @@ Stripe's reasons and our own, by the code that stands in the row. Source: Stripe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from portal.content.language import date_text, supported, translate
+from portal.content.language import date_text, translate
 from portal.core.errors import N_
 from portal.refunds import statuses
 from portal.refunds.models import Refund, Resolution
@@ -93,52 +92,3 @@ def for_staff(refund: Refund, locale: str) -> str:
     if refund.status not in statuses.GONE_WRONG:
         return ""
     return translate(FOR_STAFF.get(refund.failure_reason, _WITHOUT_REASON), locale)
-
-
-# Blocks that staff answer with: what they are called here, and what the customer reads, in the customer's language.
-REJECTIONS: Final = (
-    (
-        N_("Delivered as agreed"),
-        N_("By our records this was delivered as agreed. If something is missing, please tell us what and since when."),
-    ),
-    (
-        N_("Asked for too late"),
-        N_("The time in which this payment could be refunded is over, so we cannot refund it."),
-    ),
-    (
-        N_("Already refunded"),
-        N_("This amount was refunded already. Banks take up to ten business days to show it on your account."),
-    ),
-    (
-        N_("Used already"),
-        N_("What you paid for was used already, so we cannot refund the payment."),
-    ),
-)
-QUESTIONS: Final = (
-    (
-        N_("What is missing"),
-        N_("What exactly did you not receive, and when did you expect it?"),
-    ),
-    (
-        N_("What is wrong"),
-        N_("What is not as agreed? A short description helps us to decide quickly."),
-    ),
-    (
-        N_("Which payment was twice"),
-        N_("Which other payment was for the same thing? Please give its date or its number."),
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """`title` is for staff; `text` is in the customer's language."""
-
-    title: str
-    text: str
-
-
-def blocks(given: tuple[tuple[str, str], ...], refund: Refund, locale: str) -> list[Block]:
-    """The blocks of a kind, named in the language of staff; the refund's customer is loaded."""
-    theirs = supported(refund.customer.language)
-    return [Block(translate(title, locale), translate(text, theirs)) for title, text in given]

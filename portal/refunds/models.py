@@ -7,12 +7,14 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
     Date,
     ForeignKey,
     Index,
+    Integer,
     String,
     Text,
     UniqueConstraint,
@@ -43,6 +45,13 @@ class Resolution(StrEnum):
     SENT_AGAIN = "sent_again"
     PAID_OUTSIDE = "paid_outside"
     NOTHING_OWED = "nothing_owed"
+
+
+class Decision(StrEnum):
+    """What an answer to a customer is for."""
+
+    REJECTION = "rejection"
+    QUESTION = "question"
 
 
 def _listed(*statuses: RefundStatus) -> str:
@@ -185,3 +194,30 @@ class RefundMessage(Base):
     words: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (Index("ix_refund_messages_refund", "refund_id", "at", "id"),)
+
+
+_IN_USE: Final = text("retired_at IS NULL")
+
+
+class AnswerBlock(Base):
+    """A block that an admin has written; `texts` are by language, with placeholders: see portal.refunds.answer_blocks. `version` grows with
+    each change, and one that is retired is offered no more."""
+
+    __tablename__ = "answer_blocks"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    decision: Mapped[Decision] = mapped_column(EnumText(Decision, 10))
+    title: Mapped[str] = mapped_column(String(80))
+    texts: Mapped[dict[str, str]] = mapped_column(JSON)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    changed_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        one_of("decision", Decision),
+        Index("ix_answer_blocks_created", "created_at", "id"),
+        Index("ix_answer_blocks_in_use", "decision", "title", "id", sqlite_where=_IN_USE, postgresql_where=_IN_USE),
+    )

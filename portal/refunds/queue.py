@@ -136,6 +136,12 @@ def next_for(session: Session, reviewer: Reviewer, wanted: Filter, after: Refund
     return behind or session.scalar(_others(rights, mine, behind=False), given)
 
 
+def oldest(session: Session, reviewer: Reviewer, *, second: bool) -> str | None:
+    """The id of the oldest request that this person may decide now: of those that were approved once, or of all others; None for none."""
+    found: str | None = session.scalar(_oldest(rights_of(reviewer), second), values(reviewer))
+    return found
+
+
 def total(session: Session, reviewer: Reviewer, wanted: Filter) -> tuple[list[Money], int]:
     """The sums of what is found, by currency, and how many there are; of MOST_SUMMED rows at most."""
     found = session.execute(_sums(rights_of(reviewer), replace(wanted, sort=Sort.OLDEST)), values(reviewer)).all()
@@ -187,6 +193,8 @@ def values(reviewer: Reviewer) -> dict[str, object]:
     return {"reviewer": reviewer.id, "claimed_after": clock.now() - CLAIM_HOLDS}
 
 
+# Of an undecided one: whether an approval would be the second.
+IS_SECOND: Final = Refund.status == RefundStatus.APPROVED_ONCE
 _REVIEWER: Final = bindparam("reviewer", type_=String())
 _CLAIMED_AFTER: Final = bindparam("claimed_after", type_=UTCDateTime())
 
@@ -244,6 +252,12 @@ def _whole(rights: Rights, wanted: Filter, behind: bool) -> Select[Refund]:
 def _others(rights: Rights, wanted: Filter, *, behind: bool) -> Select[str]:
     query = _found(rights, wanted).with_only_columns(Refund.id).where(Refund.id != bindparam("but"))
     return _from(query, wanted, behind).limit(1)
+
+
+@lru_cache(maxsize=32)
+def _oldest(rights: Rights, second: bool) -> Select[str]:
+    query = _found(rights, Filter()).with_only_columns(Refund.id).where(IS_SECOND if second else ~IS_SECOND)
+    return _from(query, Filter(), behind=False).limit(1)
 
 
 @lru_cache(maxsize=64)

@@ -22,12 +22,13 @@ from portal.core.permissions import Permission
 from portal.disputes import queries as disputes
 from portal.identity import queries as accounts
 from portal.payments import queries as payments
-from portal.refunds import messages, policy, queries, queue_views, service, statuses, surroundings
+from portal.refunds import answer_blocks, messages, policy, queries, queue_views, service, statuses, surroundings
 from portal.refunds import queue as queue_of
 from portal.refunds.forms import RefundForm, amount_of
-from portal.refunds.models import Refund
+from portal.refunds.models import Decision, Refund
 from portal.web import resuming
 from portal.web.guards import require_recent_proof, staff_only
+from portal.web.offers import offer
 from portal.web.pages import limiter, page, reader_language, see_other, wants_part
 
 bp = Blueprint("support_refunds", __name__, url_prefix="/support")
@@ -49,6 +50,16 @@ def queue() -> Response:
     return queue_views.shown(_decided_before())
 
 
+@bp.get("/refunds/oldest")
+@staff_only(Permission.DECIDE_REFUNDS)
+def oldest() -> AnyResponse:
+    """To the oldest request that the reader may decide; with `approved=once` among those that wait for a second approval. To the queue
+    where there is none any more."""
+    with db.reading() as session:
+        refund_id = queue_of.oldest(session, _reviewer(), second=request.args.get("approved") == "once")
+    return see_other(QUEUE) if refund_id is None else see_other("support_refunds.show", refund_id=refund_id)
+
+
 @bp.get("/refunds/of-payment/<payment_id>")
 @staff_only(Permission.LOOK_UP)
 def of_payment(payment_id: str) -> Response:
@@ -58,11 +69,8 @@ def of_payment(payment_id: str) -> Response:
         found = queries.of_payment(session, payment_id)
         refusal = service.why_not_refundable(session, payment)
     audit.record_access(payment_id, payment.customer_id, "payment")
-    if not current_user.may(Permission.PROPOSE_REFUNDS):
-        obstacle = gettext("Your role does not include proposing refunds.")
-    else:
-        obstacle = language.error_text(refusal, reader_language()) if refusal else ""
-    return page("support/refunds/_of_payment.html", refunds=found, payment=payment, obstacle=obstacle)
+    proposal = offer(N_("Propose a refund"), Permission.PROPOSE_REFUNDS, refusal)
+    return page("support/refunds/_of_payment.html", refunds=found, payment=payment, proposal=proposal)
 
 
 @bp.get("/refunds/<refund_id>")
@@ -76,6 +84,7 @@ def _shown(refund_id: str, *, refused: PortalError | None = None, decision: str 
     """The page of a refund; with what was typed into the form of a `decision` that was refused."""
     with db.reading() as session:
         refund = queries.by_id(session, refund_id)
+        may_decide = refund.status in statuses.UNDECIDED and current_user.may(Permission.DECIDE_REFUNDS)
         sums = queries.sums(session, refund.payment)
         others = [row for row in queries.of_customer(session, refund.customer_id).rows if row.id != refund_id]
         disputed = disputes.blocking(session, refund.payment_id) is not None
@@ -89,6 +98,10 @@ def _shown(refund_id: str, *, refused: PortalError | None = None, decision: str 
         may_approve = service.may_approve(session, refund, _reviewer())
         lines = surroundings.lines_of(session, refund.payment)
         neighbours = surroundings.payments_around(session, refund.payment)
+        rejections, questions = (
+            answer_blocks.offered(session, decided_by, refund, reader_language()) if may_decide else []
+            for decided_by in (Decision.REJECTION, Decision.QUESTION)
+        )
     audit.record_access(refund_id, refund.customer_id, "refund")
     typed = {name: request.form.to_dict() for name in (decision,) if name}
     return page(
@@ -112,7 +125,11 @@ def _shown(refund_id: str, *, refused: PortalError | None = None, decision: str 
         why_two=why_two,
         lines=lines,
         neighbours=neighbours,
-        obstacles=surroundings.obstacles(refund, _reviewer(), disputed=disputed, may_approve=may_approve),
+        approval=offer(
+            N_("Approve"),
+            None,
+            *surroundings.obstacles(refund, _reviewer(), disputed=disputed, may_approve=may_approve),
+        ),
         threshold=service.shown_threshold(refund.currency),
         decimals=money.exponent(refund.currency),
         decimal_mark=language.decimal_mark(reader_language()),
@@ -120,8 +137,10 @@ def _shown(refund_id: str, *, refused: PortalError | None = None, decision: str 
         approving=typed.get("approve") or resuming.typed_into(url_for("support_refunds.approve", refund_id=refund_id)),
         conversation=conversation,
         asking=typed.get("ask") or resuming.typed_into(url_for("support_refunds.ask_customer", refund_id=refund_id)),
-        rejections=messages.blocks(messages.REJECTIONS, refund, reader_language()),
-        questions=messages.blocks(messages.QUESTIONS, refund, reader_language()),
+        rejections=rejections,
+        questions=questions,
+        customer_language=language.name_of(language.supported(refund.customer.language), reader_language()),
+        language_name=lambda code: language.name_of(code, reader_language()),
         rejecting=typed.get("reject") or resuming.typed_into(url_for("support_refunds.reject", refund_id=refund_id)),
         paying=resuming.typed_into(url_for("support_refunds.pay_outside", refund_id=refund_id)),
         closing=resuming.typed_into(url_for("support_refunds.close", refund_id=refund_id)),

@@ -15,7 +15,6 @@ from portal.core.permissions import Permission
 from portal.refunds import queries, queue
 from portal.refunds.models import Refund
 from portal.refunds.queue import Place
-from portal.refunds.statuses import RefundStatus
 from portal.web.waiting import Backlog, MailKind, Staff, counted
 
 
@@ -24,14 +23,27 @@ def waiting(session: Session, staff: Staff) -> Iterator[Backlog]:
     reviewer = Reviewer(staff.id, staff.role)
     found = iter(session.execute(_question(queue.rights_of(reviewer)), queue.values(reviewer)).one())
     requests, second, failed, unknown = [(next(found), next(found), next(found)) for _ in range(4)]
-    page = "support_refunds.queue"
+    page, first = "support_refunds.queue", "support_refunds.oldest"
     if reviewer.may(Permission.DECIDE_REFUNDS):
         yield Backlog(
-            N_("Refunds for me to decide"), "refund", page, *requests, mail=MailKind.REFUND_REQUESTS, position=10
+            N_("Refunds for me to decide"),
+            "refund",
+            first,
+            *requests,
+            mail=MailKind.REFUND_REQUESTS,
+            position=10,
+            all_endpoint=page,
         )
     if reviewer.may(Permission.APPROVE_LARGE_REFUNDS):
         yield Backlog(
-            N_("Refunds for my second approval"), "people", page, *second, mail=MailKind.SECOND_APPROVALS, position=10
+            N_("Refunds for my second approval"),
+            "people",
+            first,
+            *second,
+            arguments={"approved": "once"},
+            mail=MailKind.SECOND_APPROVALS,
+            position=10,
+            all_endpoint=page,
         )
     if reviewer.may(Permission.PROPOSE_REFUNDS):
         yield Backlog(N_("Refunds that failed"), "x-circle", page, *failed, position=10)
@@ -43,7 +55,7 @@ def waiting(session: Session, staff: Staff) -> Iterator[Backlog]:
 def _question(rights: queue.Rights) -> Select[*tuple[Any, ...]]:
     """How many of the four kinds, and the first and the last moment of each."""
     mine = queries.undecided_ones().where(queue.stands(rights, Place.MINE)).order_by(Refund.asked_at)
-    is_second = Refund.status == RefundStatus.APPROVED_ONCE
+    is_second = queue.IS_SECOND
     second_ones = mine.where(is_second).with_only_columns(Refund.first_approved_at)
     kinds = (
         counted(mine.where(~is_second).with_only_columns(Refund.asked_at)),

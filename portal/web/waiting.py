@@ -41,7 +41,8 @@ class Backlog:
     `label` is a text of the catalogue, and `endpoint` with `arguments` the page where something is done about them. `number` counts up to
     MOST_COUNTED and one more. `oldest` and `newest` are since when the first and the last of them wait; `next_due` when the first of them
     must be done. `parts` are numbers and sums within, each with a text of the catalogue. `mail` is the kind of mail that tells
-    of them. They stand in the order of `position`, and of the features.
+    of them. They stand in the order of `position`, and of the features. Where `endpoint` opens the first of them, `all_endpoint` is the
+    page with all.
     """
 
     label: str
@@ -55,6 +56,7 @@ class Backlog:
     parts: tuple[tuple[str, int | Money], ...] = ()
     mail: MailKind | None = None
     position: int = 50
+    all_endpoint: str = ""
 
 
 Waiting = Callable[[Session, Staff], Iterable[Backlog]]

@@ -39,10 +39,16 @@ onKey("escape", () => {
   return true;
 });
 
-// A block that is chosen stands in the field then, as it will be sent.
+// A block that is chosen stands in the field then, as it will be sent; below it, in which language that is.
 document.addEventListener("change", (event) => {
-  const field = event.target.closest?.("[data-blocks]")?.dataset.blocks;
-  if (field && event.target.value) document.getElementById(field).value = event.target.value;
+  const choice = event.target.closest?.("[data-blocks]");
+  if (!choice || event.target.tagName !== "SELECT") return;
+  const { note = "", language = "" } = event.target.selectedOptions[0]?.dataset ?? {};
+  choice.querySelector("[data-block-note]").textContent = note;
+  if (!event.target.value) return;
+  const field = document.getElementById(choice.dataset.blocks);
+  field.value = event.target.value;
+  field.lang = language; // for whoever has it read out or corrected
 });
 
 // Lines that are picked make the amount, up to what was asked for.

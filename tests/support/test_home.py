@@ -16,6 +16,7 @@ from portal.core.db import new_id
 from portal.disputes.models import NO_DEADLINE
 from portal.jobs.models import JobRow, JobStatus
 from portal.ledger import LedgerAccount, post
+from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
 from tests import factories
 from tests.counting import counted_queries
@@ -102,7 +103,40 @@ def test_the_home_asks_few_questions_and_each_line_leads_somewhere(app: Flask) -
     assert len(asked) <= MOST_QUESTIONS, "\n".join(asked)
     block = page[page.index('class="backlogs"') : page.index("</ul>", page.index('class="backlogs"'))]
     for address in set(re.findall(r'href="([^"]*)"', block)):
-        assert browser.get(html.unescape(address)).status_code == 200, address
+        assert browser.get(html.unescape(address), follow_redirects=True).status_code == 200, address
+
+
+def test_the_home_opens_the_oldest_request_that_one_may_decide(app: Flask) -> None:
+    """Not what a colleague has taken, what oneself proposed, what waits for its customer, or what another approval leads to."""
+    now = clock.now()
+    with db.transaction() as session:
+        me, tom = factories.staff(session, "approver"), factories.staff(session, "support", name="Tom Staff")
+        payment = factories.payment(session, factories.customer(session), amount_minor=500_00)
+
+        def refund(days: int, **values: object) -> str:
+            return factories.refund(session, payment, asked_at=now - timedelta(days=days), **(UNDECIDED | values)).id
+
+        once = {"status": RefundStatus.APPROVED_ONCE, "first_approved_at": now}
+        refund(9, claimed_by=tom.id, claimed_at=now)
+        refund(8, waiting_since=now)
+        refund(7, origin="staff", asked_by=me.id)
+        refund(6, **once, first_approved_by=me.id)
+        first_second, second_second = (refund(days, **once, first_approved_by=tom.id) for days in (5, 4))
+        first, second = refund(3), refund(2)
+    browser = app.test_client()
+    factories.sign_in(browser, me)
+    page = html.unescape(browser.get("/support").get_data(as_text=True))
+    for label, ids in (
+        ("Refunds for me to decide", (first, second)),
+        ("Refunds for my second approval", (first_second, second_second)),
+    ):
+        (address,) = re.findall(rf'href="([^"]*)"(?:(?!</a>).)*<span>{label}</span>', page)
+        for refund_id in ids:
+            assert browser.get(address).location == f"/support/refunds/{refund_id}", label
+            with db.transaction() as session:
+                session.get_one(Refund, refund_id).status = RefundStatus.REJECTED
+        assert browser.get(address).location == "/support/refunds", "nothing is left"
+    assert page.count('href="/support/refunds">See all') == 2
 
 
 def test_the_figures_of_the_day_are_drawn_and_told(app: Flask) -> None:
