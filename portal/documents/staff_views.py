@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.core import audit, db
-from portal.core.errors import Conflict, NotFound
+from portal.core.errors import N_, Conflict, NotFound
 from portal.core.permissions import Permission
 from portal.documents import e_invoices, facts, queries, service
 from portal.documents.models import Document
@@ -18,6 +18,7 @@ from portal.invoices import queries as invoices
 from portal.payments import queries as payments
 from portal.web import staff_lists
 from portal.web.guards import staff_only
+from portal.web.offers import Offer, offer
 from portal.web.pages import page, reader_language, see_other
 
 bp = Blueprint("support_documents", __name__, url_prefix="/support/documents")
@@ -44,7 +45,31 @@ def of_payment(payment_id: str) -> Response:
         receipt = queries.receipt_of(session, payment_id)
         held = queries.held(session, payment_id)
     audit.record_access(payment_id, payment.customer_id, "payment")
-    return page("support/documents/_of_payment.html", payment=payment, receipt=receipt, held=held)
+    return page(
+        "support/documents/_of_payment.html",
+        payment=payment,
+        receipt=receipt,
+        held=held,
+        sending=_sending(receipt),
+        rendering=_rendering(),
+    )
+
+
+def _sending(document: Document | None) -> Offer:
+    """Its mail once more; its first one comes by itself."""
+    is_held = document is not None and document.is_held
+    return offer(
+        N_("Send again"),
+        Permission.SEND_DOCUMENTS,
+        is_held and N_("It is held because characters are missing, and was not sent yet."),
+        not is_held
+        and (document is None or document.pdf_sha256 is None)
+        and N_("It is still being created, and is sent then."),
+    )
+
+
+def _rendering() -> Offer:
+    return offer(N_("Create again, or send as it is"), Permission.SEND_DOCUMENTS)
 
 
 @bp.get("/of-invoice/<invoice_id>")
@@ -63,6 +88,8 @@ def of_invoice(invoice_id: str) -> Response:
     return page(
         "support/documents/_of_invoice.html",
         document=document,
+        sending=_sending(document),
+        rendering=_rendering(),
         recipients=recipients,
         refused=refused,
         e_invoice=isinstance(said, facts.InvoiceFacts) and said.e_invoice,

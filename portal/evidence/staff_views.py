@@ -15,10 +15,9 @@ from portal.core.errors import Conflict, Forbidden, Invalid
 from portal.core.permissions import Permission
 from portal.disputes import queries as disputes
 from portal.documents.models import Document
-from portal.evidence import fields, gathering, queries, service
+from portal.evidence import compelling, fields, gathering, offers, queries, service
 from portal.evidence.models import Evidence
 from portal.evidence.staff_forms import EvidenceForm, form_for
-from portal.evidence.statuses import EDITABLE
 from portal.identity import queries as users
 from portal.web.guards import require_recent_proof, staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
@@ -93,7 +92,11 @@ def of_dispute(dispute_id: str) -> Response:
         row = queries.if_gathered(session, dispute_id)
     audit.record_access(dispute_id, dispute.customer_id, "dispute")
     return page(
-        "support/evidence/of_dispute.html", partial="support/evidence/_state.html", dispute=dispute, evidence=row
+        "support/evidence/of_dispute.html",
+        partial="support/evidence/_state.html",
+        dispute=dispute,
+        evidence=row,
+        offers=offers.of_dispute(dispute, row, current_user.id),
     )
 
 
@@ -102,12 +105,12 @@ def _page(dispute_id: str, form: EvidenceForm | None = None) -> Response:
         dispute = disputes.dispute(session, dispute_id)
         row = queries.if_gathered(session, dispute_id)
         offered = gathering.documents_of(session, dispute)
-        earlier = gathering.earlier_payments(session, dispute.payment)
+        earlier = gathering.earlier_payments(session, dispute)
         names = users.names(session, [row.edited_by, row.proposed_by, row.approved_by]) if row is not None else {}
     audit.record_access(dispute_id, dispute.customer_id, "dispute")
     is_refused = form is not None
-    can_change = row is not None and row.status in EDITABLE and dispute.waits_for_evidence
-    may_change = can_change and current_user.may(Permission.PREPARE_EVIDENCE)
+    offered_now = offers.of_dispute(dispute, row, current_user.id)
+    may_change = offered_now["change"].stands
     if row is not None and may_change and form is None:
         form = form_for(dispute.reason)
         form.fill(row)
@@ -120,11 +123,13 @@ def _page(dispute_id: str, form: EvidenceForm | None = None) -> Response:
         evidence=row,
         # What was refused is shown with all that was typed, also when nothing can be changed any more.
         form=form if is_refused or may_change else None,
-        can_change=may_change,
-        can_send=can_change and current_user.may(Permission.SEND_EVIDENCE),
+        offers=offered_now,
         fields=fields.for_reason(dispute.reason),
         document=_named(offered, row),
         earlier=earlier,
+        takes_visa_ce3=compelling.may_be_given(dispute),
+        visa_ce3_statuses=compelling.STATUSES,
+        visa_ce3_actions=compelling.ACTIONS,
         names=names,
         days_left=(dispute.deadline - clock.now()).days if dispute.waits_for_evidence else None,
         dispute_url=url_for("support_disputes.show", dispute_id=dispute_id),

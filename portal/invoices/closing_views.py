@@ -12,17 +12,18 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.core import audit, db, four_eyes
-from portal.core.errors import Conflict, Forbidden, Invalid
+from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Permission
 from portal.identity import queries as people
 from portal.invoices import outside, queries, service
 from portal.invoices.issuing_views import bp
-from portal.invoices.models import OutsidePayment
+from portal.invoices.models import Invoice, OutsidePayment
 from portal.invoices.staff_forms import PaidOutsideForm, ReasonForm
-from portal.invoices.statuses import OutsideStatus
+from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, OutsideStatus
 from portal.web import lists
 from portal.web.guards import staff_only
+from portal.web.offers import Offer, offer
 from portal.web.pages import page, reader_language, see_other
 
 # The blueprint of the desk's invoices, which staff_views makes, with these views.
@@ -62,10 +63,56 @@ def _invoice_page(
         forms=forms,
         refused_form=next(iter(typed), ""),
         refused=None if refused is None else language.error_text(refused, reader_language()),
-        is_recording=any(one.status == OutsideStatus.PROPOSED for one in records),
+        offers=_offers(invoice, standing.status, records),
         needs_two=four_eyes.are_needed(invoice.amount_due + _booked(invoice.in_currency(0), records)),
-        may_decide=current_user.may(Permission.CLOSE_INVOICES),
     )
+
+
+def _offers(invoice: Invoice, standing: InvoiceStanding, records: list[OutsidePayment]) -> dict[str, Offer]:
+    """What closes an invoice, by action: what portal.invoices.service and outside would refuse is not offered."""
+    is_open = invoice.status == InvoiceStatus.OPEN
+    ways = {
+        InvoiceStanding.PROCESSING: N_(
+            "The customer’s bank is processing a payment of this invoice. Please wait for the result."
+        ),
+        InvoiceStanding.UNDER_REVIEW: N_("A payment of this invoice is held for review. Please resolve that first."),
+    }
+    waits = any(one.status == OutsideStatus.PROPOSED for one in records) and N_(
+        "A recorded payment of this invoice waits for its second approval. Please decide about that first."
+    )
+    void = invoice.status == InvoiceStatus.VOID and N_("This invoice is void.")
+    under_way = is_open and ways.get(standing)
+    return {
+        "record": offer(
+            N_("Record as paid"),
+            Permission.CLOSE_INVOICES,
+            invoice.status == InvoiceStatus.PAID and N_("Nothing of this invoice is due any more."),
+            void,
+            under_way,
+            waits,
+            len(records) >= outside.MOST_RECORDS and N_("Too many payments of this invoice were recorded."),
+        ),
+        "void": offer(
+            N_("Void invoice"),
+            Permission.CLOSE_INVOICES,
+            invoice.status == InvoiceStatus.PAID
+            and N_(
+                "This invoice is paid, so it can no longer be voided. What was paid by card can be refunded on the payment’s page."
+            ),
+            void,
+            invoice.is_partly_paid
+            and N_("A part of this invoice is paid. If that is wrong, reverse the recorded payment first."),
+            under_way,
+            waits,
+        ),
+        "again": offer(
+            N_("Issue again with the same lines"),
+            Permission.ISSUE_INVOICES,
+            invoice.customer.deactivated_at is not None and N_("This customer is deactivated, and gets no invoice."),
+        ),
+        "book": offer(N_("Approve or reverse"), Permission.CLOSE_INVOICES, under_way),
+        "reject": offer(N_("Reject"), Permission.CLOSE_INVOICES),
+    }
 
 
 def _booked(nothing: Any, records: list[OutsidePayment]) -> Any:

@@ -9,13 +9,16 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import gateway
 from portal.content import language
 from portal.core import audit, db
-from portal.core.errors import Conflict
+from portal.core.errors import N_, Conflict
 from portal.core.permissions import Permission
 from portal.invoices import queries as invoices
 from portal.payments import queries, service
+from portal.payments.models import Payment
 from portal.payments.staff_list import LIST
+from portal.payments.statuses import PaymentStatus
 from portal.web import staff_lists
 from portal.web.guards import staff_only
+from portal.web.offers import Offer, offer
 from portal.web.pages import page, reader_language, see_other
 
 bp = Blueprint("support_payments", __name__, url_prefix="/support/payments")
@@ -53,7 +56,30 @@ def show(payment_id: str) -> Response:
         postings = queries.postings_of(session, payment_id)
         shown = queries.shown_statuses(session, [payment])[payment_id]
     audit.record_access(payment_id, payment.customer_id, "payment")
-    return page("support/payments/show.html", payment=payment, shown=shown, postings=postings, explain=_explain)
+    return page(
+        "support/payments/show.html",
+        payment=payment,
+        shown=shown,
+        postings=postings,
+        explain=_explain,
+        cancellation=_cancellation(payment),
+    )
+
+
+def _cancellation(payment: Payment) -> Offer:
+    """What portal.payments.canceling would refuse is not offered."""
+    match payment.status:
+        case PaymentStatus.SUCCEEDED:
+            obstacle = N_("This payment has succeeded, so it can only be refunded.")
+        case PaymentStatus.CANCELED:
+            obstacle = N_("This payment is canceled already.")
+        case _ if payment.review_reason:
+            obstacle = N_("This payment cannot be canceled while it is held for review.")
+        case _ if not payment.can_be_canceled:
+            obstacle = N_("This payment cannot be canceled: the customer’s bank is at work on it.")
+        case _:
+            obstacle = ""
+    return offer(N_("Cancel payment"), Permission.CANCEL_PAYMENTS, obstacle)
 
 
 def _explain(failure_code: str, decline_code: str) -> str:

@@ -14,7 +14,7 @@ from portal.content import language
 from portal.core import audit, clock, db
 from portal.core.errors import Invalid, NotFound
 from portal.core.permissions import Permission
-from portal.support import queries, recent, search, service, staff_mails
+from portal.support import offers, queries, recent, search, service, staff_mails
 from portal.support.forms import MailsForm, NoteForm, ReasonForm
 from portal.support.search_places import Kind
 from portal.web import features, lists
@@ -136,7 +136,9 @@ def customer(customer_id: str) -> Response:
     with db.reading() as session:
         file = queries.customer_file(session, customer_id)
     audit.record_access(customer_id, customer_id, "customer")
-    return page("support/customers/show.html", file=file, customer=file.customer)
+    return page(
+        "support/customers/show.html", file=file, customer=file.customer, offers=offers.of_customer(file.customer)
+    )
 
 
 @bp.get("/customers/<customer_id>/<name>")
@@ -156,6 +158,7 @@ def _section(customer_id: str, name: str, note_form: NoteForm | None, status: in
         partial=partial,
         status=status,
         customer=customer,
+        offers=offers.of_customer(customer),
         found=found,
         included=partial,
         form=note_form,

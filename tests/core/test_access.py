@@ -37,6 +37,7 @@ from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.payments.models import Payment
 from portal.reconciliation.models import Discrepancy
+from portal.refunds import answer_blocks
 from portal.statements.models import StatementFile, StatementFilePart
 from portal.web import guards
 from portal.web.forms import PortalForm
@@ -218,6 +219,7 @@ POST /support/customers/<customer_id>/notes        303     404    404    404    
 POST /payments/<payment_id>/cancellation           303     303    303    403     404    403      403       403
 GET  /support/payments/of-invoice/<invoice_id>      303     404    404    404     404    200      200       200
 GET  /support/payments/<payment_id>                303     404    404    404     404    200      200       200
+GET  /support/refunds/oldest                       303     404    404    404     404    303      303       303
 GET  /support/refunds/of-payment/<payment_id>      303     404    404    404     404    200      200       200
 GET  /support/disputes/of-payment/<payment_id>     303     404    404    404     404    200      200       200
 GET  /support/disputes/warnings-of-payment/<payment_id> 303     404    404    404     404    200      200       200
@@ -256,6 +258,13 @@ POST /support/invoices/import                      303     404    404    404    
 GET  /support/invoices/import/<file_id>            303     404    404    404     404    404      404       404
 GET  /support/invoices/import/<file_id>/corrected.csv 303  404    404    404     404    404      404       404
 POST /support/invoices/import/<file_id>            303     404    404    404     404    404      404       404
+GET  /support/answer-blocks                        303     404    404    404     404    404      404       200
+GET  /support/answer-blocks/new                    303     404    404    404     404    404      404       200
+POST /support/answer-blocks/new                    303     404    404    404     404    404      404       422
+GET  /support/answer-blocks/<block_id>             303     404    404    404     404    404      404       200
+POST /support/answer-blocks/<block_id>             303     404    404    404     404    404      404       422
+POST /support/answer-blocks/<block_id>/retirement  303     404    404    404     404    404      404       303
+POST /support/answer-blocks/<block_id>/return      303     404    404    404     404    404      404       303
 GET  /support/refunds                              303     404    404    404     404    200      200       200
 GET  /support/refunds.csv                          303     404    404    404     404    200      200       200
 POST /support/refunds/decisions                    303     404    404    404     404    422      422       422
@@ -493,6 +502,9 @@ def house(app: Flask) -> House:
     ids["item_id"] = price_list.create(ItemDraft("Advice", "", "HUR", 95_00, "eur", 1900, "services")).id
     ids["admin_id"] = people["admin"].id
     ids["client_id"] = api_clients.create("Books", ["invoices:read"], people["admin"].id)[0].id
+    ids["block_id"] = answer_blocks.create(
+        people["admin"].id, "rejection", "Too late", {"en": "Sorry, {customer}."}, client_key=new_id("key")
+    )
     ids["grant_id"] = app_grants.sign_in(
         people["owner"].email, factories.PASSWORD, code=None, wanted=None, ip="", user_agent=""
     ).id

@@ -60,8 +60,8 @@ def test_one_writes_and_proposes_and_another_sends(answer: Answer, signed_in: Op
     changes = {STATEMENT: "They were signed in.", "propose": "1"}
     assert send(support, address, typed(answer, **changes))[0] == 303
     page = shown(support, address)
-    assert "a colleague must send it" in page and "Send to the bank" not in page
-    assert "Send to the bank" in shown(approver, address)
+    assert "Send to the bank: Only for these roles" in page and f'action="{address}/approval"' not in page
+    assert f'action="{address}/approval"' in shown(approver, address)
     send(approver, f"{address}/approval", {"version": str(answer.row.version)})
     assert answer.row.status == EvidenceStatus.SENDING
     answer.send()

@@ -65,7 +65,7 @@ def test_evidence_is_edited_staged_and_sent_by_two_people_and_wins(
         page.goto(f"{dispute}/evidence")
         page.locator("[name=uncategorized_text]").fill("winning_evidence")
         page.get_by_role("button", name="Save and propose").click()
-        expect(page.get_by_text("You proposed this evidence, so a colleague must send it.")).to_be_visible()
+        expect(page.get_by_text("Send to the bank: Only for these roles: Approver, Admin.")).to_be_visible()
         expect(page.get_by_role("button", name="Send to the bank")).to_have_count(0)
         answer.stage()
         page.reload()
