@@ -5,8 +5,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0073"
-down_revision = "0072"
+revision = "0074"
+down_revision = "0073"
 
 
 def upgrade() -> None:
