@@ -17,6 +17,7 @@ from portal.core import clock, db
 from portal.core.errors import NotFound
 from portal.documents import service as receipts
 from portal.documents.models import PaymentDocument
+from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.reconciliation.models import StripePayout
@@ -194,7 +195,8 @@ def test_documents_are_found_by_their_amount_and_an_invoice_once(desk: Desk) -> 
         invoice = session.get_one(
             Invoice, desk.open_id, options=[selectinload(Invoice.lines), joinedload(Invoice.customer)]
         )
-        receipts.issue_invoice(session, invoice)
+        draft = InvoiceDraft(invoice.customer_id, "eur", (LineDraft("Green electricity", 1_000, 100_00, 1900),))
+        receipts.issue_invoice(session, invoice, draft)
         number = session.get_one(PaymentDocument, desk.receipt_id).number
     for typed in ("119,00", "119 €"):
         assert kinds(find(typed))["documents"] == [number], "the invoice stands among the invoices"
