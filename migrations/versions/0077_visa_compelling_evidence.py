@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0075"
-down_revision = "0074"
+revision = "0077"
+down_revision = "0076"
 
 _TEXTS = {"card_brand": 20, "network_reason_code": 20, "visa_ce3_status": 40, "visa_ce3_actions": 400}
 
