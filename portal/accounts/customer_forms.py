@@ -26,8 +26,13 @@ class DetailsForm(ResumableForm):
         description=_("Further addresses that get each document, one per line."),
     )
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
+    postal_code = StringField(_("Postal code"), description=_("As in the address, for e-invoices."))
+    city = StringField(_("City"), description=_("As in the address, for e-invoices."))
     country = SelectField(_("Country"), choices=countries)
     tax_id = StringField(_("VAT ID"), description=_("We check its digits. Leave it empty if there is none."))
+    buyer_reference = StringField(
+        _("Buyer reference"), description=_("For XRechnung, such as the Leitweg-ID of a German authority.")
+    )
     language = SelectField(_("Language"), choices=language.choices, description=_("Used for documents and reminders."))
 
 
@@ -53,8 +58,13 @@ class NewCustomerForm(ResumableForm):
         _("Language"), choices=language.choices, description=_("Used for pages, e-mails and documents.")
     )
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
+    postal_code = StringField(_("Postal code"), description=_("As in the address, for e-invoices."))
+    city = StringField(_("City"), description=_("As in the address, for e-invoices."))
     country = SelectField(_("Country"), choices=countries)
     tax_id = StringField(_("VAT ID"), description=_("We check its digits. Leave it empty if there is none."))
+    buyer_reference = StringField(
+        _("Buyer reference"), description=_("For XRechnung, such as the Leitweg-ID of a German authority.")
+    )
 
 
 class PersonEmailForm(ResumableForm):

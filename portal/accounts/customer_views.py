@@ -24,7 +24,10 @@ from portal.web.pages import limiter
 
 bp = Blueprint("support_customers", __name__, url_prefix="/support/customers")
 
-_DETAILS: Final = ("name", "email", "document_emails", "address", "country", "tax_id", "language")
+_DETAILS: Final = (
+    *("name", "email", "document_emails", "address", "postal_code", "city", "country", "tax_id", "buyer_reference"),
+    "language",
+)
 _REFUSED: Final = (Invalid, Conflict, RateLimited)
 
 
@@ -48,7 +51,16 @@ def new() -> AnyResponse:
     if form.validate_on_submit():
         facts = {
             field: typed(form[field])
-            for field in ("name", "email", "contact", "language", "address", "country", "tax_id")
+            for field in (
+                "name",
+                "email",
+                "contact",
+                "language",
+                "address",
+                "country",
+                "tax_id",
+                *service.FOR_E_INVOICES,
+            )
         }
         try:
             made = service.invite_customer(**facts)

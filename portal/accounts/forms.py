@@ -77,8 +77,13 @@ class BillingForm(ResumableForm):
         _("Name or company"), [InputRequired(_("Please enter the name for your invoices and other documents."))]
     )
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
+    postal_code = StringField(_("Postal code"), description=_("As in the address, for e-invoices."))
+    city = StringField(_("City"), description=_("As in the address, for e-invoices."))
     country = SelectField(_("Country"), choices=countries)
     tax_id = StringField(_("VAT ID"), description=_("Your VAT ID, if you have one."))
+    buyer_reference = StringField(
+        _("Buyer reference"), description=_("For XRechnung, such as the Leitweg-ID of a German authority.")
+    )
 
 
 class NotificationsForm(ResumableForm):

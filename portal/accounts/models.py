@@ -49,8 +49,13 @@ class Customer(Base):
     name: Mapped[str] = mapped_column(String(200))
     email: Mapped[str] = mapped_column(String(254))
     address: Mapped[str] = mapped_column(Text, default="")  # lines parted by a line break
+    # Both once more by themselves, for programs: lines do not tell which is which.
+    postal_code: Mapped[str] = mapped_column(String(20), default="")
+    city: Mapped[str] = mapped_column(String(100), default="")
     country: Mapped[str] = mapped_column(String(2), default="")
     tax_id: Mapped[str] = mapped_column(String(40), default="")
+    # What its invoices are sent on by, such as the Leitweg-ID of a German authority.
+    buyer_reference: Mapped[str] = mapped_column(String(120), default="")
     language: Mapped[str] = mapped_column(String(8), default="en")
     # Some of OptionalMail, parted by spaces.
     unwanted_mails: Mapped[str] = mapped_column(String(200), default="")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,6 +68,10 @@ class Invited:
     customer: str = ""
 
 
+# What an e-invoice says of its reader besides, and how long it may be: see portal.documents.xrechnung.
+FOR_E_INVOICES: Final = {"postal_code": 20, "city": 100, "buyer_reference": 120}
+
+
 @dataclass(frozen=True, slots=True)
 class Details:
     """What staff may change about a customer, as it was typed; `document_emails` has one address a line."""
@@ -79,6 +83,9 @@ class Details:
     tax_id: str
     language: str
     document_emails: str
+    postal_code: str = ""
+    city: str = ""
+    buyer_reference: str = ""
 
 
 # Making customers and users
@@ -93,8 +100,11 @@ def add_customer(
     address: str = "",
     country: str = "",
     tax_id: str = "",
+    **more: str,
 ) -> Customer:
-    """A new billing account, in the caller's transaction. Raises Invalid, naming the field that is wrong."""
+    """A new billing account, in the caller's transaction; `more` are some of FOR_E_INVOICES. Raises Invalid, naming the field that is
+    wrong.
+    """
     customer = Customer(
         id=new_id("cus"),
         name=texts.one_line(name, field="name", longest=LONGEST_NAME, required=True),
@@ -104,6 +114,7 @@ def add_customer(
         tax_id=tax_ids.checked(tax_id, _country(country)),
         language=supported(language),
         created_at=clock.now(),
+        **_for_e_invoices(more),
     )
     session.add(customer)
     session.flush()
@@ -158,6 +169,7 @@ def invite_customer(
     address: str = "",
     country: str = "",
     tax_id: str = "",
+    **more: str,
 ) -> Invitation:
     """A new customer with one owner (`contact`, or the customer's own name), who gets an invitation by mail.
 
@@ -166,7 +178,7 @@ def invite_customer(
     refuse_unreachable(email)
     with db.transaction() as session:
         customer = add_customer(
-            session, name=name, email=email, language=language, address=address, country=country, tax_id=tax_id
+            session, name=name, email=email, language=language, address=address, country=country, tax_id=tax_id, **more
         )
         return send_invitation(session, add_user(session, email=email, name=contact or name, customer=customer))
 
@@ -298,14 +310,17 @@ def billing_details(customer_id: str) -> Customer:
         return queries.customer(session, customer_id)
 
 
-def change_billing_details(customer_id: str, *, name: str, address: str, country: str, tax_id: str) -> None:
+def change_billing_details(
+    customer_id: str, *, name: str, address: str, country: str, tax_id: str, **more: str
+) -> None:
     """What stands on receipts from now on; those issued keep what they say. A second call with the same changes nothing.
 
     Raises NotFound, and Invalid, naming the field that is wrong.
     """
     with db.transaction() as session:
         customer = queries.customer(session, customer_id, lock=True)
-        _write(session, customer, _on_the_bill(customer, name=name, address=address, country=country, tax_id=tax_id))
+        on_the_bill = _on_the_bill(customer, name=name, address=address, country=country, tax_id=tax_id)
+        _write(session, customer, on_the_bill | _for_e_invoices(more))
 
 
 def change_details(customer_id: str, version: int, details: Details) -> None:
@@ -329,6 +344,7 @@ def change_details(customer_id: str, version: int, details: Details) -> None:
             "email": email,
             "language": supported(details.language),
             "document_emails": _document_emails(details.document_emails, email),
+            **_for_e_invoices({name: getattr(details, name) for name in FOR_E_INVOICES}),
         }
         _write(session, customer, new)
         if customer.email != before:
@@ -357,6 +373,13 @@ def _on_the_bill(customer: Customer, *, name: str, address: str, country: str, t
         "country": country,
         "tax_id": customer.tax_id if tax_id.strip() == customer.tax_id else tax_ids.checked(tax_id, country),
     }
+
+
+def _for_e_invoices(typed: Mapping[str, str]) -> dict[str, str]:
+    """What is kept of some of FOR_E_INVOICES. Raises Invalid, naming the field that is wrong, TypeError for another name."""
+    if unknown := typed.keys() - FOR_E_INVOICES.keys():
+        raise TypeError(f"{', '.join(unknown)} is nothing that is kept of a customer")
+    return {name: texts.one_line(text, field=name, longest=FOR_E_INVOICES[name]) for name, text in typed.items()}
 
 
 def _write(session: Session, customer: Customer, new: dict[str, str]) -> None:

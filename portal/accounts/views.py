@@ -127,6 +127,7 @@ def change_billing_details() -> AnyResponse:
                 address=typed(form.address),
                 country=typed(form.country),
                 tax_id=typed(form.tax_id),
+                **{name: typed(form[name]) for name in service.FOR_E_INVOICES},
             )
         except Invalid as error:
             tell(form, error)

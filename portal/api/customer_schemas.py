@@ -21,7 +21,10 @@ class Customer(Answer):
     email: str
     address: list[str]
     country: str
+    postal_code: str
+    city: str
     tax_id: str
+    buyer_reference: str = Field(description="What XRechnung calls so, such as the Leitweg-ID of an authority.")
     language: str
     person: Person | None = Field(description="Who is signed in; null for an outside identity provider's token.")
     scopes: list[str]

@@ -53,6 +53,11 @@ class NewInvoice(Sent):
     )
     supplied_to: Day | None = Field(default=None, description="The last day of the service period.")
     reference: Text = Field(default="", max_length=drafts.LONGEST_REFERENCE)
+    buyer_reference: Text = Field(
+        default="",
+        max_length=drafts.LONGEST_REFERENCE,
+        description="For XRechnung, such as a Leitweg-ID; the customer's own where it is left out.",
+    )
     external_reference: Text | None = Field(
         max_length=drafts.LONGEST_REFERENCE,
         default=None,
@@ -98,6 +103,7 @@ class InvoiceSummary(Answer):
     supplied_from: date | None
     supplied_to: date | None
     reference: str
+    buyer_reference: str
     external_reference: str | None
     created_at: datetime
     paid_at: datetime | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,11 @@ class Document(Answer):
     verification_code: str
     pdf_ready: bool
     e_invoice: bool = Field(description="Whether its PDF carries an e-invoice, which can be downloaded by itself.")
+    xrechnung: bool = Field(description="Whether it can be downloaded as XRechnung.")
+
+
+class XRechnungWanted(Sent):
+    syntax: Literal["cii", "ubl"] = "cii"
 
 
 class DocumentList(Sent):

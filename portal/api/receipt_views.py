@@ -11,7 +11,7 @@ from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 from portal.core import db
 from portal.core.errors import N_, NotYet
-from portal.documents import e_invoices, queries
+from portal.documents import e_invoices, queries, xrechnung
 from portal.documents.models import Document
 from portal.documents.queries import Wanted
 
@@ -85,6 +85,32 @@ def download_e_invoice(caller: Caller, receipt_id: str) -> Response:
         mimetype=e_invoices.MIME_TYPE,
         as_attachment=True,
         download_name=f"{document.number}.xml",
+        etag=False,
+    )
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+@bp.get("/receipts/<receipt_id>/xrechnung")
+@operation(
+    "receipts:read",
+    tag="Receipts",
+    answer=None,
+    query=receipt_schemas.XRechnungWanted,
+    refusals=(404,),
+    media_type=xrechnung.MIME_TYPE,
+)
+def download_xrechnung(caller: Caller, receipt_id: str, query: receipt_schemas.XRechnungWanted) -> Response:
+    """Download an invoice or a credit note as XRechnung 3.0.
+
+    404 where something is missing for one, such as the buyer reference: `xrechnung` of the document tells.
+    """
+    document = _one(caller, receipt_id)
+    response = send_file(
+        io.BytesIO(xrechnung.of(document, xrechnung.Syntax(query.syntax))),
+        mimetype=xrechnung.MIME_TYPE,
+        as_attachment=True,
+        download_name=f"{document.number}-xrechnung-{query.syntax}.xml",
         etag=False,
     )
     response.headers["Cache-Control"] = "private, no-store"

@@ -24,6 +24,7 @@ from portal.api.callers import Caller
 from portal.content import language
 from portal.core import config, keyset
 from portal.documents import queries as receipts
+from portal.documents import xrechnung
 from portal.documents.models import Document
 from portal.identity.models import User
 from portal.invoices import details
@@ -58,7 +59,10 @@ def customer(row: Customer, caller: Caller, person: User | None) -> customer_sch
         email=row.email,
         address=row.address_lines,
         country=row.country,
+        postal_code=row.postal_code,
+        city=row.city,
         tax_id=row.tax_id,
+        buyer_reference=row.buyer_reference,
         language=row.language,
         person=_person(person) if person else None,
         scopes=sorted(caller.scopes),
@@ -271,5 +275,6 @@ def document(row: Document) -> receipt_schemas.Document:
             "verification_code": row.code_text,
             "pdf_ready": row.pdf_sha256 is not None,
             "e_invoice": bool(row.facts.get("e_invoice")),
+            "xrechnung": xrechnung.is_ready(receipts.facts_of(row)) if row.facts.get("e_invoice") else False,
         }
     )

@@ -61,6 +61,11 @@ class Company(BaseSettings):
 
     name: str = "Your Company"
     address: str = ""  # lines parted by "|"
+    # Both once more by themselves, and whom to ask: XRechnung wants to know.
+    postal_code: str = Field(default="", max_length=20)
+    city: str = Field(default="", max_length=100)
+    contact_name: str = Field(default="", max_length=100)
+    contact_phone: str = Field(default="", max_length=60)
     country: str = "DE"
     tax_id: str = ""  # the VAT ID
     tax_number: str = ""  # the one that the tax office gave out

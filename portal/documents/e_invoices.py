@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 # What the facts of a document say of the data inside it, and what the XML says of itself (BT-24).
 PROFILE: Final = "EN 16931"
-_GUIDELINE: Final = "urn:cen.eu:en16931:2017"
+GUIDELINE: Final = "urn:cen.eu:en16931:2017"
 # The schema of the library that the XML is checked with when it is made.
 _SCHEMA: Final = "FACTUR-X_EN16931"
 # By these the file is found in the PDF. Source: Factur-X 1.0, "Embedding in PDF".
@@ -32,7 +32,7 @@ MIME_TYPE: Final = "application/xml"
 _INVOICE, _CREDIT_NOTE = "380", "381"
 _STANDARD_RATE: Final = "S"
 # The category of what has no tax, and the code of why (of the list VATEX).
-_UNTAXED: Final = {
+UNTAXED: Final = {
     Untaxed.REVERSE_CHARGE: ("AE", "VATEX-EU-AE"),
     Untaxed.INTRA_COMMUNITY: ("K", "VATEX-EU-IC"),
     Untaxed.EXPORT: ("G", "VATEX-EU-G"),
@@ -80,21 +80,24 @@ def profile(facts: InvoiceFacts | CreditNoteFacts) -> str:
     return PROFILE
 
 
-def xml(facts: InvoiceFacts | CreditNoteFacts) -> bytes:
-    """The XML of a document for which nothing is `missing`; the same facts give the same bytes.
+def xml(facts: InvoiceFacts | CreditNoteFacts, specification: str = GUIDELINE, process: str = "") -> bytes:
+    """The XML of a document for which nothing is `missing`; the same facts give the same bytes. `specification` and `process` are what it
+    says of itself (BT-24, BT-23): a narrower standard asks for others.
 
     Raises lxml.etree.XMLSyntaxError when it is not what the schema asks for: an error of this program.
     """
     from drafthorse.models.document import Document
 
     made: Any = Document()
-    made.context.guideline_parameter.id = _GUIDELINE
+    made.context.guideline_parameter.id = specification
+    if process:
+        made.context.business_parameter.id = process
     made.header.id = facts.number
     made.header.type_code = _INVOICE if isinstance(facts, InvoiceFacts) else _CREDIT_NOTE
     made.header.issue_date_time = facts.issued_on
     _notes(made, facts)
     _parties(made, facts)
-    for number, line in enumerate(_lines(facts), 1):
+    for number, line in enumerate(lines_of(facts), 1):
         made.trade.items.add(_item(number, line, facts))
     _settlement(made.trade.settlement, facts)
     if isinstance(facts, InvoiceFacts):
@@ -139,8 +142,14 @@ def _parties(made: Any, facts: Facts) -> None:
     _party(agreement.buyer, facts.buyer, [("VA", facts.buyer.tax_id)])
     if "@" in facts.seller_contact:
         agreement.seller.electronic_address.uri_ID = ("EM", facts.seller_contact)
-        agreement.seller.contact.person_name = facts.seller.name
+        agreement.seller.contact.person_name = facts.seller_contact_name or facts.seller.name
+        if facts.seller_contact_phone:
+            agreement.seller.contact.telephone.number = facts.seller_contact_phone
         agreement.seller.contact.email.address = facts.seller_contact
+    if facts.buyer.email:
+        agreement.buyer.electronic_address.uri_ID = ("EM", facts.buyer.email)
+    if reference := facts.reference.details.get("buyer_reference"):
+        agreement.buyer_reference = reference
     if order := facts.reference.details.get("reference"):
         agreement.buyer_order.issuer_assigned_id = order
 
@@ -150,9 +159,13 @@ def _party(place: Any, party: Party, tax_numbers: Sequence[tuple[str, str]]) -> 
     from drafthorse.models.party import TaxRegistration
 
     place.name = party.name
-    first, second, *rest = (*party.address, "", "")
+    first, second, *rest = (*street(party), "", "")
+    if party.postal_code:
+        place.address.postcode = party.postal_code
     place.address.line_one, place.address.line_two = first, second
     place.address.line_three = ", ".join(filter(None, rest))
+    if party.city:
+        place.address.city_name = party.city
     place.address.country_id = party.country
     for scheme, number in tax_numbers:
         if number:
@@ -161,7 +174,13 @@ def _party(place: Any, party: Party, tax_numbers: Sequence[tuple[str, str]]) -> 
             place.tax_registrations.add(registration)
 
 
-def _lines(facts: InvoiceFacts | CreditNoteFacts) -> tuple[Line, ...]:
+def street(party: Party) -> list[str]:
+    """The lines of an address without the one that only says post code and city once more."""
+    town = {f"{party.postal_code} {party.city}".strip(), f"{party.city} {party.postal_code}".strip()}
+    return [line for line in party.address if not party.city or line not in town]
+
+
+def lines_of(facts: InvoiceFacts | CreditNoteFacts) -> tuple[Line, ...]:
     """A credit note has none of its own: it corrects what each rate comes to."""
     if isinstance(facts, InvoiceFacts):
         return facts.lines
@@ -190,7 +209,7 @@ def _item(number: int, line: Line, facts: Facts) -> Any:
     item.agreement.net.amount = _amount(sign * line.unit_price_minor, facts)
     item.delivery.billed_quantity = (sign * Decimal(line.quantity_thousandths) / 1000, line.unit)
     item.settlement.trade_tax.type_code = "VAT"
-    item.settlement.trade_tax.category_code = _category(line.untaxed)
+    item.settlement.trade_tax.category_code = category(line.untaxed)
     item.settlement.trade_tax.rate_applicable_percent = _percent(line.tax_rate_basis_points or 0)
     item.settlement.monetary_summation.total_amount = _amount(line.net_minor, facts)
     return item
@@ -231,10 +250,10 @@ def _tax(tax: TaxTotal, facts: Facts) -> Any:
     made.calculated_amount = _amount(tax.tax_minor, facts)
     made.type_code = "VAT"
     made.basis_amount = _amount(tax.net_minor, facts)
-    made.category_code = _category(tax.untaxed)
+    made.category_code = category(tax.untaxed)
     made.rate_applicable_percent = _percent(tax.tax_rate_basis_points)
     if tax.untaxed is not None:
-        _, code = _UNTAXED[tax.untaxed]
+        _, code = UNTAXED[tax.untaxed]
         if code:
             made.exemption_reason_code = code
         else:
@@ -242,8 +261,8 @@ def _tax(tax: TaxTotal, facts: Facts) -> Any:
     return made
 
 
-def _category(why: Untaxed | None) -> str:
-    return _STANDARD_RATE if why is None else _UNTAXED[why][0]
+def category(why: Untaxed | None) -> str:
+    return _STANDARD_RATE if why is None else UNTAXED[why][0]
 
 
 def _supply(made: Any, facts: InvoiceFacts) -> None:

@@ -24,14 +24,15 @@ from portal.documents.untaxed import Untaxed
 from portal.invoices import details
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 6
+VERSION: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
     """Seller or buyer as they stand on the document; `country` is a two-letter code, empty when unknown.
 
-    `tax_id` is the VAT ID; `tax_number` the number that the tax office at home gave out, which is another one.
+    `tax_id` is the VAT ID; `tax_number` the number that the tax office at home gave out, which is another one. `postal_code` and `city`
+    stand in the address as well: here they are for programs. `email` is that of a buyer, for programs, too.
     """
 
     name: str
@@ -39,6 +40,9 @@ class Party:
     country: str
     tax_id: str
     tax_number: str = ""
+    postal_code: str = ""
+    city: str = ""
+    email: str = ""
 
     def country_name(self, locale: str | Locale, other: Party) -> str:
         """The country to write under the address: none between people of one country, or when the address ends with it."""
@@ -165,6 +169,8 @@ class Facts:
     currency: str
     seller: Party
     seller_contact: str
+    seller_contact_name: str = ""
+    seller_contact_phone: str = ""
     imprint: Imprint = Imprint()
     buyer: Party
     taxes: tuple[TaxTotal, ...]

@@ -78,11 +78,27 @@ def letterhead(company: Company, customer: Customer) -> dict[str, Any]:
     """What every letter says of its sender and its reader, by the names that documents/pdf/base.html takes it by."""
     return {
         "seller": Party(
-            company.name, tuple(company.address_lines), company.country, company.tax_id, company.tax_number
+            company.name,
+            tuple(company.address_lines),
+            company.country,
+            company.tax_id,
+            company.tax_number,
+            company.postal_code,
+            company.city,
         ),
         "seller_contact": company.support_email,
+        "seller_contact_name": company.contact_name,
+        "seller_contact_phone": company.contact_phone,
         "imprint": Imprint(company.legal_form, company.register, tuple(company.director_names), company.legal_note),
-        "buyer": Party(customer.name, tuple(customer.address_lines), customer.country, customer.tax_id),
+        "buyer": Party(
+            customer.name,
+            tuple(customer.address_lines),
+            customer.country,
+            customer.tax_id,
+            postal_code=customer.postal_code,
+            city=customer.city,
+            email=customer.email,
+        ),
         "logo": company.logo,
         "colour": company.colour,
     }

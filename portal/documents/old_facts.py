@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from portal.documents.models import DocumentKind
 
+# Without post codes, cities, and whom to ask.
+WITHOUT_CONTACTS: Final = 6
 # With one reason for all that has no tax, and lines without units.
 WITH_ONE_REASON: Final = 5
 # Receipts of invoices, too, and credit notes that name a receipt and hope for a day.
@@ -16,7 +18,9 @@ WITH_ORDERS: Final = 3
 WITH_OLD_WORDS: Final = 2
 # Receipts only, and these without a code.
 WITHOUT_CODES: Final = 1
-VERSIONS: Final = frozenset({WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, WITHOUT_CONFIRMATIONS, WITH_ONE_REASON})
+VERSIONS: Final = frozenset(
+    {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, WITHOUT_CONFIRMATIONS, WITH_ONE_REASON, WITHOUT_CONTACTS}
+)
 
 
 def in_todays_shape(written: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +32,7 @@ def in_todays_shape(written: dict[str, Any]) -> dict[str, Any]:
         written = _renamed(written)
     if version in {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS}:
         written = written | {"reference": _with_details(written["reference"])}
-    if version in VERSIONS - {WITH_ONE_REASON} and written.get("kind") == DocumentKind.CREDIT_NOTE:
+    if version in VERSIONS - {WITH_ONE_REASON, WITHOUT_CONTACTS} and written.get("kind") == DocumentKind.CREDIT_NOTE:
         written = _of_receipt(written)
     return _with_reasons(written) if version == WITH_ONE_REASON else written
 

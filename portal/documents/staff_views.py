@@ -10,10 +10,10 @@ from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import N_, Conflict, NotFound
 from portal.core.permissions import Permission
-from portal.documents import e_invoices, facts, queries, service
+from portal.documents import e_invoices, facts, queries, service, xrechnung
 from portal.documents.models import Document
 from portal.documents.staff_list import LIST
-from portal.documents.views import as_data, as_file
+from portal.documents.views import as_data, as_file, as_x_rechnung
 from portal.invoices import queries as invoices
 from portal.payments import queries as payments
 from portal.web import staff_lists
@@ -94,6 +94,8 @@ def of_invoice(invoice_id: str) -> Response:
         refused=refused,
         e_invoice=isinstance(said, facts.InvoiceFacts) and said.e_invoice,
         missing=e_invoices.missing(said) if said else (),
+        x_rechnung=said is not None and xrechnung.is_ready(said),
+        x_missing=xrechnung.missing(said) if said and xrechnung.reference(said) else (),
     )
 
 
@@ -117,6 +119,16 @@ def e_invoice(document_id: str) -> Response:
         document = queries.for_company(session, document_id)
     audit.record_access(document.subject, document.customer_id, document.kind)
     return as_data(document)
+
+
+@bp.get("/<document_id>/xrechnung/<syntax>")
+@staff_only(Permission.LOOK_UP)
+def x_rechnung(document_id: str, syntax: str) -> Response:
+    """It as XRechnung, in CII or in UBL. Raises NotFound where something is missing for it."""
+    with db.reading() as session:
+        document = queries.for_company(session, document_id)
+    audit.record_access(document.subject, document.customer_id, document.kind)
+    return as_x_rechnung(document, syntax)
 
 
 @bp.post("/<document_id>/rendering")

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.core import db
-from portal.core.errors import N_, Conflict, Invalid
-from portal.documents import archives, e_invoices, facts, queries
+from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.documents import archives, e_invoices, facts, queries, xrechnung
 from portal.documents.forms import DocumentFilterForm
 from portal.documents.models import Document, DocumentKind
 from portal.documents.queries import Wanted
@@ -116,7 +116,10 @@ def show(document_id: str) -> AnyResponse:
     if document.kind == DocumentKind.INVOICE:
         return pages.see_other("invoices.show", invoice_id=invoice_id)
     said = facts.from_json(document.facts)
-    return pages.page(TEMPLATES[document.kind], document=document, facts=said, invoice_id=invoice_id)
+    is_ready = xrechnung.is_ready(said)
+    return pages.page(
+        TEMPLATES[document.kind], document=document, facts=said, invoice_id=invoice_id, x_rechnung=is_ready
+    )
 
 
 @bp.get("/<document_id>/pdf")
@@ -140,6 +143,31 @@ def e_invoice(document_id: str) -> Response:
     with db.reading() as session:
         document = queries.for_customer(session, document_id, guards.customer_id())
     return as_data(document)
+
+
+@bp.get("/<document_id>/xrechnung/<syntax>")
+@guards.customers_only
+def x_rechnung(document_id: str, syntax: str) -> Response:
+    """An invoice or a credit note as XRechnung, in CII or in UBL. Raises NotFound where something is missing for it."""
+    with db.reading() as session:
+        document = queries.for_customer(session, document_id, guards.customer_id())
+    return as_x_rechnung(document, syntax)
+
+
+def as_x_rechnung(document: Document, syntax: str) -> Response:
+    """The XRechnung of a document, to keep. Raises NotFound, also for a syntax that there is none of."""
+    if syntax not in set(xrechnung.Syntax):
+        raise NotFound
+    response = send_file(
+        io.BytesIO(xrechnung.of(document, xrechnung.Syntax(syntax))),
+        mimetype=xrechnung.MIME_TYPE,
+        as_attachment=True,
+        download_name=f"{document.number}-xrechnung-{syntax}.xml",
+        etag=False,
+        last_modified=document.issued_at,
+    )
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 def as_data(document: Document) -> Response:
@@ -194,7 +222,8 @@ def file_of_invoice(invoice_id: str) -> Response:
         invoices.for_customer(session, invoice_id, guards.customer_id())
         document = queries.of_issued_invoice(session, invoice_id)
     e_invoice = bool(document and document.facts.get("e_invoice"))
-    return pages.page("documents/_file_of_invoice.html", document=document, e_invoice=e_invoice)
+    x_rechnung = document is not None and xrechnung.is_ready(facts.from_json(document.facts))
+    return pages.page("documents/_file_of_invoice.html", document=document, e_invoice=e_invoice, x_rechnung=x_rechnung)
 
 
 @bp.get("/of-invoice/<invoice_id>")

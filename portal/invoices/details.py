@@ -25,7 +25,14 @@ class Detail:
     hint: str
 
 
-DETAILS: Final = (Detail("reference", N_("Purchase order number"), N_("The customer’s purchase order number.")),)
+DETAILS: Final = (
+    Detail("reference", N_("Purchase order number"), N_("The customer’s purchase order number.")),
+    Detail(
+        "buyer_reference",
+        N_("Buyer reference"),
+        N_("For XRechnung, such as a Leitweg-ID; the customer’s own where it is left empty."),
+    ),
+)
 
 
 def of(thing: object) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class InvoiceDraft:
     supplied_from: date | None = None
     supplied_to: date | None = None
     reference: str = ""
+    buyer_reference: str = ""
     external_reference: str | None = None
     note: str = ""
     mailed: bool = True

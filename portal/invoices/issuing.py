@@ -128,7 +128,7 @@ def row_of(
         due_on=draft.last_day,
         supplied_from=draft.supplied_from,
         supplied_to=draft.supplied_to,
-        **details.of(draft),
+        **details.of(draft) | {"buyer_reference": draft.buyer_reference or customer.buyer_reference},
         external_reference=draft.external_reference,
         client_key=client_key,
         note=draft.note,

@@ -69,6 +69,7 @@ class Invoice(Base):
     supplied_from: Mapped[date | None] = mapped_column(Date)
     supplied_to: Mapped[date | None] = mapped_column(Date)
     reference: Mapped[str] = mapped_column(sorted_text(120), default="")  # the customer's order number or the like
+    buyer_reference: Mapped[str] = mapped_column(String(120), default="")  # what it is sent on by, for XRechnung
     # Its name in the system that it was imported from, by which a second import knows it again.
     external_reference: Mapped[str | None] = mapped_column(sorted_text(120))
     # Both as they are searched.

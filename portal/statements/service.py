@@ -57,6 +57,8 @@ class Letter:
     issued_at: datetime
     seller: Any
     seller_contact: str
+    seller_contact_name: str
+    seller_contact_phone: str
     imprint: Any
     buyer: Any
     logo: str

@@ -62,6 +62,7 @@ GET    /api/receipts                      401    200   200   200    404   200   
 GET    /api/receipts/<id>                 401    200   200   200    404   200     200      200   200
 GET    /api/receipts/download/<id>        401    200   200   200    404   200     200      200   200
 GET    /api/receipts/<id>/e-invoice       401    404   404   404    404   404     404      404   404
+GET    /api/receipts/<id>/xrechnung       401    404   404   404    404   404     404      404   404
 GET    /api/statements                    401    200   200   200    404   200     200      200   200
 GET    /api/statements/pdf                401    503   503   503    404   503     503      503   503
 GET    /api/endpoints                     401    200   403   403    200   403     403      403   403

@@ -158,6 +158,8 @@ GET  /payments/of-invoice/<invoice_id>             303     200    200    200    
 GET  /receipts/                                    303     200    200    200     200    403      403       403
 GET  /receipts/<document_id>                        303     200    200    200     404    403      403       403
 GET  /receipts/<document_id>/e-invoice              303     404    404    404     404    403      403       403
+GET  /receipts/<document_id>/xrechnung/<syntax>     303     404    404    404     404    403      403       403
+GET  /support/documents/<document_id>/xrechnung/<syntax> 303 404  404    404     404    404      404       404
 GET  /receipts/<document_id>/pdf                    303     200    200    200     404    403      403       403
 GET  /receipts/file-of-invoice/<invoice_id>        303     200    200    200     404    403      403       403
 POST /receipts/archives                            303     422    422    422     422    403      403       403
@@ -453,6 +455,7 @@ def house(app: Flask) -> House:
             "session_id": "0" * 16,
             "staff_id": factories.staff(session, name="Uwe Former").id,
             "code": "en",
+            "syntax": "cii",
         }
         people = {role: factories.user(session, customer, role) for role in ("owner", "payer", "viewer")}
         people["other"] = factories.user(session, stranger)
