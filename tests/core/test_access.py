@@ -602,9 +602,10 @@ def test_finance_sees_what_others_see_and_changes_nothing(house: House, app: Fla
             if method != "GET" and expected != 404:
                 changing.add(rule.rule)
     views = {"/support/lists/<name>/views", "/support/lists/<name>/views/<view_id>/removal"}
-    assert changing == {"/support/books/packs", "/support/mails"} | views, (
-        "files of their own, the mails that they get themselves, and their saved views"
-    )
+    assert (
+        changing
+        == {"/support/books/packs", "/support/customers/<customer_id>/statement/files", "/support/mails"} | views
+    ), "files of their own, the mails that they get themselves, and their saved views"
 
 
 def test_a_token_of_the_api_opens_no_page(house: House) -> None:

@@ -29,8 +29,9 @@ ROOF = frozenset({"cli", "app"})
 FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
 # Jobs are declared for whoever leaves them, statuses are part of the models, a draft is what a service is given by whoever fills it in, a
 # policy holds rules that all may ask, figures and balances are read by whoever shows them, and messages say to a person what a thing means.
-# E-invoices and XRechnungen are what a document gives to programs, of_postings tells the documents that postings are about, untaxed why a line has no
-# tax, and the PDF of a preview is made where PDFs are. A form reads the filters of a list, also for the file that another part makes of it.
+# E-invoices and XRechnungen are what a document gives to programs, of_postings tells the documents that postings are about, untaxed why a
+# line has no tax, and the PDF of a preview is made where PDFs are. A form reads the filters of a list, also for the file that another
+# part makes of it.
 # Sessions, links, second factors, mails to a user, and who is signed in to a browser (web) are what identity is for.
 PUBLIC = frozenset(
     {
