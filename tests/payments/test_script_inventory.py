@@ -15,9 +15,10 @@ from portal.core import config, db
 from portal.web.static_build import STATIC
 from tests import factories
 
-pytestmark = pytest.mark.database("sqlite")
-
 STRIPE = config.STRIPE_JS
+
+pytestmark = [pytest.mark.database("sqlite"), pytest.mark.settings(STRIPE_JS_URL=STRIPE)]
+
 CSP = (
     "default-src 'none'; script-src 'self' https://js.stripe.com https://*.js.stripe.com; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self' https://api.stripe.com; "
@@ -36,7 +37,6 @@ def inventory() -> dict[str, tuple[str, str, str]]:
 @pytest.fixture
 def payer(app: Flask) -> tuple[FlaskClient, str]:
     """A signed-in customer, and the page of an invoice to pay."""
-    config.use(config.current().model_copy(update={"stripe_js_url": STRIPE}))
     with db.transaction() as session:
         customer = factories.customer(session)
         person, invoice = factories.user(session, customer), factories.invoice(session, customer)
