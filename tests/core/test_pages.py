@@ -325,24 +325,27 @@ def test_every_language_is_offered_under_its_own_name(client: FlaskClient) -> No
     assert [(link.get("lang"), link.text) for link in offered] == [
         ("en", "English"),
         ("de", "Deutsch"),
+        ("es", "Español"),
+        ("fr", "Français"),
     ]
     assert [link.get("lang") for link in offered if link.get("aria-current")] == ["en"]
     for link in offered:
         assert client.get(link.get("href", "")).status_code == 303
 
 
-@pytest.mark.settings(PORTAL_LANGUAGES="de")
+@pytest.mark.settings(PORTAL_LANGUAGES="fr")
 def test_where_there_is_one_language_no_choice_is_offered(client: FlaskClient) -> None:
     page = client.get("/sign-in").text
-    assert '<html lang="de"' in page and 'class="languages"' not in page
-    assert client.get("/language/en").status_code == 404
+    assert '<html lang="fr"' in page and 'class="languages"' not in page
+    assert client.get("/language/de").status_code == 404
 
 
 def test_without_a_choice_the_browser_is_asked(client: FlaskClient) -> None:
     for wish, language in (
         ("de-AT,de;q=0.9", "de"),
         ("it,de;q=0.5", "de"),
-        ("de-AT,en;q=0.5", "de"),
+        ("fr-CA", "fr"),
+        ("es-MX,en;q=0.5", "es"),
         ("it", "en"),
         ("", "en"),
     ):

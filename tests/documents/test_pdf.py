@@ -20,7 +20,7 @@ import pypdf
 import pytest
 
 from deploy.dev.processes import ROOT
-from portal.core import config, db
+from portal.core import config, db, languages
 from portal.documents import pdf
 from portal.documents.facts import Facts
 from tests.documents.conftest import CODE, EGLISE, NORDLICHT, example, example_note
@@ -209,6 +209,13 @@ def test_latin_greek_and_cyrillic_are_written_in_our_own_font(name: str) -> None
     content = pdf.render(example(buyer=replace(EGLISE, name=name))).pdf
     assert fonts(content) == {"Receipt"}
     assert name in text_of(content)
+
+
+@pytest.mark.parametrize("language", languages.shipped())
+def test_every_language_is_written_in_our_own_font(language: str) -> None:
+    """The spaces of French amounts, too."""
+    drawn = pdf.render(example(("Audit", 1_000, 1_234_567_00, 1900), language=language))
+    assert drawn.missing == () and fonts(drawn.pdf) == {"Receipt"}
 
 
 def fonts(content: bytes) -> set[str]:

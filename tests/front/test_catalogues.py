@@ -99,7 +99,7 @@ def spoken() -> set[Key]:
 def test_each_folder_of_translations_is_a_language_of_the_portal() -> None:
     """One whose catalogue is not compiled would be in nobody's choice, and in no test here."""
     assert {folder.name for folder in languages.CATALOGUES.iterdir() if folder.is_dir()} == set(TRANSLATED)
-    assert "de" in TRANSLATED
+    assert {"de", "es", "fr"} <= set(TRANSLATED)
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
@@ -116,8 +116,10 @@ def test_the_catalogue_holds_nothing_that_nobody_says(language: str) -> None:
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_translations_have_the_same_places(language: str) -> None:
     for text, translation in translated(language).values():
+        places = dict.fromkeys(PLACE.findall(singular(text)), 1)
         for version in versions(translation):
-            assert set(PLACE.findall(version)) == set(PLACE.findall(singular(text))), text
+            assert set(PLACE.findall(version)) == places.keys(), text
+            assert version % places, text  # templates fill each text in: a percent sign that is one is written twice
 
 
 @pytest.mark.parametrize("language", TRANSLATED)

@@ -1,6 +1,7 @@
 """Every page, a customer's and the staff's, in the whole running portal: axe finds nothing and nothing is cut off.
 
-Desktop in light and English, phone in dark and German: between them each theme, width and language is seen on each page.
+Desktop in light and English, phone in dark and German: between them each theme and width is seen on each page. Other languages are
+seen where their words may be too long for a phone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from portal.books.models import Pack
 from portal.content import anchors
-from portal.core import audit, clock, company_days, db
+from portal.core import audit, clock, company_days, db, languages
 from portal.core.config import Settings
 from portal.core.db import new_id
 from portal.disputes.models import Dispute
@@ -299,6 +300,15 @@ class History:
         yield from ("/automatic-payment", "/automatic-payment/summary", f"/payments/invoices/{self.due}/ways")
         yield from (f"/automatic-payment/of-invoice/{invoice}" for invoice in (self.due, self.overdue))
 
+    def tight(self) -> set[str]:
+        """Pages whose texts stand in tight places: navigation, tables, pills and buttons."""
+        return {
+            "/", f"/invoices/{self.due}", f"/payments/invoices/{self.due}", "/payments", "/receipts/", "/account", "/cards",
+            f"/refunds/{self.refunds[0]}", "/automatic-payment", "/support", "/support/refunds",
+            f"/support/refunds/{self.refunds[0]}", f"/support/customers/{self.customer}",
+            f"/support/disputes/{self.disputes[0]}", "/support/payments", f"/support/invoices/{self.partly}",
+        }  # fmt: skip
+
     def addresses_of_viewers(self) -> Iterator[str]:
         """The pages that look different to someone who may not pay, and a refusal."""
         yield from ("/", f"/invoices/{self.due}", f"/payments/{self.declined}", "/payments", "/cards")
@@ -543,6 +553,24 @@ def problems(page: Page, axe: Axe) -> list[str]:
     return [*found, f"{width} px are cut off"] if width > 0 else found
 
 
+# How far the page, and each name in the navigation, reaches beyond its place, in pixels.
+CUT_OFF = """() => [document.documentElement, ...document.querySelectorAll(".site-nav a > span")]
+    .map((part) => part.scrollWidth - part.clientWidth).filter((beyond) => beyond > 0)"""
+OTHER_LANGUAGES = [code for code in languages.shipped() if code not in {language for language, _ in VIEWS.values()}]
+
+
+def cut_off_elsewhere(page: Page, url: str, address: str, back: str) -> dict[str, list[str]]:
+    """What of this page is cut off in the languages of no view. What axe looks at is the same in each."""
+    found = {}
+    for language in OTHER_LANGUAGES:
+        visit(page, f"{url}/language/{language}?next={address}")
+        page.wait_for_load_state("load")
+        assert page.locator("html").get_attribute("lang") == language
+        found[f"{address} in {language}"] = [f"{beyond} px are cut off" for beyond in page.evaluate(CUT_OFF)]
+    page.goto(f"{url}/language/{back}")
+    return found
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_page_can_be_read_by_everyone(
@@ -550,6 +578,7 @@ def test_every_page_can_be_read_by_everyone(
 ) -> None:
     language, options = VIEWS[view]
     history = History()
+    tight = history.tight() if "phone" in view else set()
     context: Any = browser.new_context(**context_options(**options, **FOR_AXE))
     axe = Axe()
     try:
@@ -564,6 +593,8 @@ def test_every_page_can_be_read_by_everyone(
             visit(page, live_portal.url + address)
             page.wait_for_load_state("load")
             found[address] = problems(page, axe)
+            if address in tight:
+                found |= cut_off_elsewhere(page, live_portal.url, address, language)
         page.context.clear_cookies()
         page.goto(f"{live_portal.url}/language/{language}")
         sign_in(page, live_portal.url, history.viewer)
@@ -578,7 +609,10 @@ def test_every_page_can_be_read_by_everyone(
             visit(page, live_portal.url + address)
             page.wait_for_load_state("load")
             found[address] = problems(page, axe)
+            if address in tight:
+                found |= cut_off_elsewhere(page, live_portal.url, address, language)
         assert {address: what for address, what in found.items() if what} == {}
+        assert tight <= found.keys()
     finally:
         context.close()
 

@@ -53,6 +53,8 @@ def test_a_template_speaks_the_language_of_its_environment(template: str, englis
     [
         ("en", "Customer: Ada: B Due on 1: x: To:-"),
         ("de", "Kunde: Ada: B Fällig am 1: x: An:-"),
+        ("es", "Cliente: Ada: B Vence el 1: x: Para:-"),
+        ("fr", "Client\u202f: Ada: B Échéance le 1\u202f: x: À:-"),
     ],
 )
 def test_the_colon_after_a_label_is_that_of_the_language(language: str, said: str) -> None:

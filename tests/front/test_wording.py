@@ -39,7 +39,34 @@ GERMAN = {
     "no straight quotation mark": r"[\"']",
     "a space that does not break before %": r" %%",
 }
-WORDING = {"de": GERMAN}
+FRENCH = {
+    "vous": r"(?i)\b(tu|ton|ta|tes|toi)\b|\bt’",
+    "e-mail": r"(?i)(?<!e-)\bmails?\b|courriel",
+    "facultatif": r"(?i)\boptionnel",
+    "clé d’accès": r"(?i)passkey",
+    "confirmation de paiement, facture acquittée": r"(?i)\b(un|le|du|votre|vos|des|les) reçus?\b",
+    "litige": r"(?i)rétrofacturation|chargeback",
+    "moyen de paiement": r"(?i)(méthode|mode) de paiement",
+    "no straight quotation mark": r"[\"']",
+    "« »": r"[“”]",
+    "a narrow space that does not break before ! ? » and a lone : ;": r"[^\u202f][!?»]|[^\u202f][:;](?=\s(?!application/json|Bearer)|$)",
+    "a narrow space that does not break after «": r"«[^\u202f]",
+    "a space that does not break before %": r" %%",
+}
+SPANISH = {
+    "usted": r"(?i)\b(tú|tu|tus|te|vosotros|vuestr[oa]s?)\b",
+    "correo electrónico": r"(?i)\be-?mails?\b",
+    "llave de acceso": r"(?i)passkey",
+    "factura rectificativa, confirmación de pago": r"(?i)nota de (crédito|abono)|recibo de pago",
+    "disputa": r"(?i)contracargo|chargeback",
+    "método de pago": r"(?i)(medio|forma) de pago",
+    "no straight quotation mark": r"[\"']",
+    "« »": r"[“”]",
+    "¿ ?": r"^[^¿]*\w\?",
+    "¡ !": r"^[^¡]*!",
+    "a space that does not break before %": r" %%",
+}
+WORDING = {"de": GERMAN, "fr": FRENCH, "es": SPANISH}
 
 
 def violations(texts: list[Text], rule: str) -> Iterator[str]:
