@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import settings as examples
@@ -22,7 +23,7 @@ from sqlalchemy import select
 
 from portal.accounts import service as accounts
 from portal.accounts.models import Customer
-from portal.core import config, db
+from portal.core import db
 from portal.core.errors import Invalid
 from portal.documents import e_invoices, facts, old_facts, queries, xrechnung
 from portal.documents.facts import CreditNoteFacts, InvoiceFacts, Party, Reference
@@ -252,7 +253,7 @@ def issue(customer_id: str, **values: Any) -> Document:
 
 
 @pytest.fixture
-def authority(settings: config.Settings) -> str:
+def authority(app: Flask) -> str:
     with db.transaction() as session:
         return accounts.add_customer(
             session, name="Amt", email="rechnung@amt.test", address="Am Wall 3\n28195 Bremen", country="DE", postal_code=" 28195 ",
