@@ -26,7 +26,7 @@ def test_a_pack_is_verified_by_the_command_and_by_openssl(
     file = save(made(user), tmp_path)
     result = app.test_cli_runner().invoke(args=["books", "verify-pack", str(file)])
     assert (result.exit_code, result.output.splitlines()[0]) == (
-        0, "Nordlicht Energie GmbH, 2026-10: 7 files, all as they were made.",
+        0, "Nordlicht Energie GmbH, 2026-10: 8 files, all as they were made.",
     )  # fmt: skip
     with zipfile.ZipFile(file) as pack:
         pack.extractall(tmp_path)
