@@ -24,10 +24,12 @@ from portal.identity.feature import FEATURE as IDENTITY
 from portal.invoices.feature import FEATURE as INVOICES
 from portal.mandates.feature import FEATURE as MANDATES
 from portal.operations.feature import FEATURE as OPERATIONS
+from portal.pay_links.feature import FEATURE as PAY_LINKS
 from portal.payment_methods.feature import FEATURE as PAYMENT_METHODS
 from portal.payments.feature import FEATURE as PAYMENTS
 from portal.reconciliation.feature import FEATURE as RECONCILIATION
 from portal.refunds.feature import FEATURE as REFUNDS
+from portal.reminders.feature import FEATURE as REMINDERS
 from portal.statements.feature import FEATURE as STATEMENTS
 from portal.stripe_events.feature import FEATURE as STRIPE_EVENTS
 from portal.support.feature import FEATURE as SUPPORT
@@ -39,11 +41,13 @@ FEATURES = (
     ACCOUNTS,
     INVOICES,
     PAYMENTS,
+    PAY_LINKS,
     PAYMENT_METHODS,
     MANDATES,
     REFUNDS,
     DISPUTES,
     DOCUMENTS,
+    REMINDERS,
     EVIDENCE,
     STATEMENTS,
     STRIPE_EVENTS,

@@ -12,7 +12,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer
+from portal.accounts.models import Customer, DocumentRecipient, RecipientMail
 from portal.core import clock, company_days, db
 from portal.core.db import new_id
 from portal.core.four_eyes import Reviewer
@@ -55,6 +55,26 @@ def customer(session: Session, **values: Any) -> Customer:
             "tax_id": "DE987654321",
             "language": "en",
             "created_at": clock.now(),
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def recipient(session: Session, customer: Customer, **values: Any) -> DocumentRecipient:
+    """A further recipient of all documents, confirmed, who reads German; any column may be given."""
+    row = DocumentRecipient(
+        **{
+            "id": new_id("rcp"),
+            "customer_id": customer.id,
+            "email": "books@spree-bikes.test",
+            "language": "de",
+            "mails": " ".join(RecipientMail),
+            "with_xml": False,
+            "created_at": clock.now(),
+            "confirmed_at": clock.now(),
             **values,
         }
     )

@@ -127,7 +127,7 @@ def invite(customer_id: str, *, by: str, name: str, email: str, role: str, langu
         customer = _for_owner(session, customer_id, by)
         wanted = _role(role)
         _check_room(session, customer_id)
-        _count_invitation(session, customer_id)
+        count_invitation(session, customer_id)
         try:
             user = service.add_user(
                 session, email=email, name=name, customer=customer, customer_role=wanted, language=language
@@ -161,7 +161,7 @@ def invite_again(customer_id: str, user_id: str, *, by: str) -> Invitation:
     with db.transaction() as session:
         _for_owner(session, customer_id, by)
         user = _who_was_invited(session, customer_id, user_id)
-        _count_invitation(session, customer_id)
+        count_invitation(session, customer_id)
         return service.send_invitation(session, user, invited_by=by)
 
 
@@ -285,7 +285,7 @@ def _check_room(session: Session, customer_id: str) -> None:
         raise TooManyPeople
 
 
-def _count_invitation(session: Session, customer_id: str) -> None:
+def count_invitation(session: Session, customer_id: str) -> None:
     """Write it down, or raise TooManyInvitations with the seconds to wait. The customer is locked, so each is counted."""
     now = clock.now()
     within_a_day = InvitationAttempt.customer_id == customer_id, InvitationAttempt.at > now - DAY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
-from wtforms import EmailField, HiddenField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, EmailField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
 from portal.accounts.forms import countries
@@ -21,10 +21,6 @@ class DetailsForm(ResumableForm):
         [InputRequired(_("Please enter the e-mail address."))],
         description=_("Invoices, payment confirmations, credit notes and reminders go there."),
     )
-    document_emails = TextAreaField(
-        _("Copies of documents"),
-        description=_("Further addresses that get each document, one per line."),
-    )
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
     postal_code = StringField(_("Postal code"), description=_("As in the address, for e-invoices."))
     city = StringField(_("City"), description=_("As in the address, for e-invoices."))
@@ -34,6 +30,10 @@ class DetailsForm(ResumableForm):
         _("Buyer reference"), description=_("For XRechnung, such as the Leitweg-ID of a German authority.")
     )
     language = SelectField(_("Language"), choices=language.choices, description=_("Used for documents and reminders."))
+    reminders_off = BooleanField(
+        _("No reminders of invoices"),
+        description=_("Nobody is reminded by plan. Staff can still send a reminder by hand."),
+    )
 
 
 class PersonForm(ResumableForm):

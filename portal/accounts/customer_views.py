@@ -25,7 +25,7 @@ from portal.web.pages import limiter
 bp = Blueprint("support_customers", __name__, url_prefix="/support/customers")
 
 _DETAILS: Final = (
-    *("name", "email", "document_emails", "address", "postal_code", "city", "country", "tax_id", "buyer_reference"),
+    *("name", "email", "address", "postal_code", "city", "country", "tax_id", "buyer_reference"),
     "language",
 )
 _REFUSED: Final = (Invalid, Conflict, RateLimited)
@@ -82,7 +82,11 @@ def details(customer_id: str) -> AnyResponse:
     if form.validate_on_submit():
         try:
             service.change_details(
-                customer_id, _version(form), service.Details(**{name: typed(form[name]) for name in _DETAILS})
+                customer_id,
+                _version(form),
+                service.Details(
+                    **{name: typed(form[name]) for name in _DETAILS}, reminders_off=bool(form.reminders_off.data)
+                ),
             )
         except service.StaleDetails as error:
             return _stale(customer_id, form, error)

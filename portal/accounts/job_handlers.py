@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from portal.accounts import access, colleagues, inactivity, jobs, queries, service
+from portal.accounts import access, colleagues, inactivity, jobs, queries, recipients, service
+from portal.accounts.models import DocumentRecipient
 from portal.content import mail
 from portal.content.language import translate
 from portal.core import config, db
@@ -15,6 +16,7 @@ from portal.identity import tokens, user_mail
 from portal.identity.models import AccountToken, User
 
 _BILLING_EMAIL: Final = N_("Your documents from %(company)s now go to another address")
+_RECIPIENT: Final = N_("Please confirm: documents from %(company)s to this address")
 _COLLEAGUE_SUBJECT: Final = N_("%(by)s invites you to the account of %(customer)s")
 # What happened → subject; they have one template.
 _OWNER_SUBJECTS: Final = {
@@ -117,6 +119,27 @@ def mail_billing_email_changed(customer_id: str, old: str, occasion: str) -> Non
         locale=customer.language,
         customer_id=customer.id,
         customer=customer.name,
+    )
+
+
+@jobs.mail_recipient_confirmation.handler
+def mail_recipient_confirmation(recipient_id: str, occasion: str) -> None:
+    with db.reading() as session:
+        recipient = session.get(DocumentRecipient, recipient_id)
+        if recipient is None or recipient.confirmed_at is not None:  # removed, or confirmed meanwhile
+            return
+        customer = queries.customer(session, recipient.customer_id)
+    company = config.current().company.name
+    mail.send(
+        key=f"recipient:{occasion}",
+        to=recipient.email,
+        subject=translate(_RECIPIENT, recipient.language, company=company),
+        template="accounts/mails/recipient_confirmation",
+        locale=recipient.language,
+        customer_id=customer.id,
+        customer=customer.name,
+        link=recipients.link(recipient),
+        expires_at=recipient.expires_at,
     )
 
 

@@ -37,6 +37,11 @@ def mail_billing_email_changed(customer_id: str, old: str, occasion: str) -> Non
     """Tell the address that was billed until now that documents go to another one."""
 
 
+@job("accounts.mail_recipient_confirmation", in_recovery=True, lane=Lane.MESSAGES)
+def mail_recipient_confirmation(recipient_id: str, occasion: str) -> None:
+    """Send the link by which a further recipient of documents confirms the address, unless it opens nothing any more."""
+
+
 @job("accounts.mail_staff_access", in_recovery=True, lane=Lane.MESSAGES)
 def mail_staff_access(user_id: str, what: str, role: str, occasion: str) -> None:
     """Tell a member of staff what was done about their access: `what` is a word of access.tell; `role` is the new one, or ""."""

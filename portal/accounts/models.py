@@ -9,12 +9,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
+    Boolean,
     Connection,
     ForeignKey,
     Index,
     Integer,
     String,
     Text,
+    UniqueConstraint,
     delete,
     event,
     inspect,
@@ -40,6 +42,15 @@ class OptionalMail(StrEnum):
     REFUND_PROGRESS = "refund_progress"
 
 
+class RecipientMail(StrEnum):
+    """What a further recipient of a customer's documents may get. The billed address gets all of it in any case."""
+
+    INVOICES = "invoices"
+    PAYMENT_CONFIRMATIONS = "payment_confirmations"
+    CREDIT_NOTES = "credit_notes"
+    REMINDERS = "reminders"
+
+
 class Customer(Base):
     """A billing account: a person or a company with an address, as it stands on receipts."""
 
@@ -59,8 +70,8 @@ class Customer(Base):
     language: Mapped[str] = mapped_column(String(8), default="en")
     # Some of OptionalMail, parted by spaces.
     unwanted_mails: Mapped[str] = mapped_column(String(200), default="")
-    # Further addresses that get a copy of each document, parted by a line break.
-    document_emails: Mapped[str] = mapped_column(Text, default="")
+    # Nobody is reminded of this customer's invoices by plan.
+    reminders_off: Mapped[bool] = mapped_column(Boolean, default=False)
     stripe_customer_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     # Rises with every change of the details: who has read an older one changes nothing.
@@ -80,9 +91,35 @@ class Customer(Base):
     def wants(self, mail: OptionalMail) -> bool:
         return mail not in self.unwanted_mails.split()
 
+
+class DocumentRecipient(Base):
+    """A further address that gets documents of a customer, in its own language. None go there before `confirmed_at`.
+
+    Whom staff add is trusted; an address that the customer adds is confirmed by the link in a mail, unless one of its people has proved it
+    by signing in. The link opens until `expires_at`, once.
+    """
+
+    __tablename__ = "document_recipients"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    email: Mapped[str] = mapped_column(String(254))
+    language: Mapped[str] = mapped_column(String(8))
+    # Some of RecipientMail, parted by spaces.
+    mails: Mapped[str] = mapped_column(String(200))
+    # Whether the data of an invoice or a credit note comes as a file of its own besides, as programs of accounting take it.
+    with_xml: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (UniqueConstraint("customer_id", "email"),)
+
     @property
-    def copies_to(self) -> list[str]:
-        return self.document_emails.splitlines()
+    def gets(self) -> list[RecipientMail]:
+        wanted = self.mails.split()
+        return [mail for mail in RecipientMail if mail in wanted]
 
 
 class CustomerWord(Base):

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer, CustomerWord, WordTrigram, words_of
+from portal.accounts.models import Customer, CustomerWord, DocumentRecipient, RecipientMail, WordTrigram, words_of
 from portal.core import clock, spelling, texts
 from portal.core.db import begins_with
 from portal.core.permissions import Role
@@ -137,15 +137,42 @@ def staff_unused_since(session: Session, moment: datetime) -> Sequence[User]:
 
 
 def receipt_addresses(session: Session, customer_id: str, payer_id: str | None) -> list[str]:
-    """Where the receipt of a payment goes: to the address that is billed, to those that get copies of all documents, and to the user
+    """Where the receipt of a payment goes: to the address that is billed, to those that get confirmations besides, and to the user
     who paid, if that is another one who can still sign in for this customer. At least one.
     """
-    row = customer(session, customer_id)
-    found = [row.email, *row.copies_to]
+    found = addresses(session, customer_id, RecipientMail.PAYMENT_CONFIRMATIONS)
     payer = session.get(User, payer_id) if payer_id else None
     if payer is not None and payer.active and payer.customer_id == customer_id:
-        found.append(payer.email)
-    return list({normal_email(address): address for address in reversed(found)}.values())[::-1]
+        found += [payer.email] if payer.email not in map(normal_email, found) else []
+    return found
+
+
+def addresses(session: Session, customer_id: str, mail: RecipientMail) -> list[str]:
+    """The address that is billed, and the further ones that get this, each once. At least one."""
+    billed = customer(session, customer_id).email
+    return [billed, *(one.email for one in recipients(session, customer_id, mail))]
+
+
+def recipients(session: Session, customer_id: str, mail: RecipientMail | None = None) -> list[DocumentRecipient]:
+    """The further recipients of a customer, the oldest first: those that get this mail now, confirmed and another address than the
+    billed one; without a `mail` all of them.
+    """
+    query = select(DocumentRecipient).where(DocumentRecipient.customer_id == customer_id)
+    found = list(session.scalars(query.order_by(DocumentRecipient.created_at, DocumentRecipient.id)))
+    if mail is None:
+        return found
+    billed = normal_email(customer(session, customer_id).email)
+    return [one for one in found if one.confirmed_at is not None and mail in one.gets and one.email != billed]
+
+
+def recipient(
+    session: Session, recipient_id: str, customer_id: str | None = None, *, lock: bool = False
+) -> DocumentRecipient:
+    """Raises NotFound, also for another customer's."""
+    query = select(DocumentRecipient).where(DocumentRecipient.id == recipient_id)
+    if customer_id is not None:
+        query = query.where(DocumentRecipient.customer_id == customer_id)
+    return one_row(session, query, lock=lock)
 
 
 def similar_words(session: Session, word: str, most: int) -> list[str]:

@@ -24,7 +24,6 @@ from portal.identity.service import LONGEST_NAME
 
 LONGEST_ADDRESS: Final = 500
 MOST_ADDRESS_LINES: Final = 6
-MOST_DOCUMENT_EMAILS: Final = 5
 
 
 class EmailTaken(Invalid):
@@ -74,7 +73,7 @@ FOR_E_INVOICES: Final = {"postal_code": 20, "city": 100, "buyer_reference": 120}
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What staff may change about a customer, as it was typed; `document_emails` has one address a line."""
+    """What staff may change about a customer, as it was typed."""
 
     name: str
     email: str
@@ -82,10 +81,10 @@ class Details:
     country: str
     tax_id: str
     language: str
-    document_emails: str
     postal_code: str = ""
     city: str = ""
     buyer_reference: str = ""
+    reminders_off: bool = False
 
 
 # Making customers and users
@@ -340,11 +339,12 @@ def change_details(customer_id: str, version: int, details: Details) -> None:
         on_the_bill = _on_the_bill(
             customer, name=details.name, address=details.address, country=details.country, tax_id=details.tax_id
         )
-        new = on_the_bill | {
+        new: dict[str, str | bool] = {
+            **on_the_bill,
             "email": email,
             "language": supported(details.language),
-            "document_emails": _document_emails(details.document_emails, email),
             **_for_e_invoices({name: getattr(details, name) for name in FOR_E_INVOICES}),
+            "reminders_off": details.reminders_off,
         }
         _write(session, customer, new)
         if customer.email != before:
@@ -382,7 +382,7 @@ def _for_e_invoices(typed: Mapping[str, str]) -> dict[str, str]:
     return {name: texts.one_line(text, field=name, longest=FOR_E_INVOICES[name]) for name, text in typed.items()}
 
 
-def _write(session: Session, customer: Customer, new: dict[str, str]) -> None:
+def _write(session: Session, customer: Customer, new: Mapping[str, str | bool]) -> None:
     changes = identity.write_changes(customer, new)
     if changes:
         customer.version += 1
@@ -390,27 +390,6 @@ def _write(session: Session, customer: Customer, new: dict[str, str]) -> None:
 
 
 # What people type
-
-
-def _document_emails(text: str, billed: str) -> str:
-    """One a line, each once, without the address that gets them anyway."""
-    found: list[str] = []
-    for typed in text.replace(",", "\n").replace(";", "\n").split("\n"):
-        if not typed.strip():
-            continue
-        try:
-            address = email_addresses.checked(typed)
-        except Invalid as error:
-            raise Invalid(
-                N_("%(typed)s is not an e-mail address."), field="document_emails", typed=typed.strip()[:80]
-            ) from error
-        if address not in (billed, *found):
-            found.append(address)
-    if len(found) > MOST_DOCUMENT_EMAILS:
-        raise Invalid(
-            N_("Copies go to at most %(count)s addresses."), field="document_emails", count=MOST_DOCUMENT_EMAILS
-        )
-    return "\n".join(found)
 
 
 def _address(text: str) -> str:

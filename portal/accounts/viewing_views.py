@@ -29,7 +29,7 @@ _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN: Final = frozenset(
     {
         *("payments", "pay", "invoices", "documents", "payment_methods", "mandates", "refunds", "disputes"),
-        *("statements", "people", "webhooks_page", "pages", "verification"),
+        *("statements", "people", "recipients", "invoice_pay_links", "webhooks_page", "pages", "verification"),
     }
 )
 _LEADS_OUT: Final = frozenset({"viewing.end", "identity.sign_out"})

@@ -20,14 +20,14 @@ from email.headerregistry import Address
 from email.mime.base import MIMEBase
 from email.mime.text import MIMEText
 from email.policy import SMTP, SMTPUTF8
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from flask_mail import Connection, Mail, Message, sanitize_address
-from sqlalchemy import Index, Integer, String
+from sqlalchemy import Index, Integer, String, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.content import templates
 from portal.core import clock, config, crash, db
@@ -43,6 +43,8 @@ SMTP_TIMEOUT_SECONDS: Final = 30
 ASK_TIMEOUT_SECONDS: Final = 3
 ASK_AGAIN_SECONDS: Final = 600
 LONGEST_SUBJECT: Final = 400
+LONGEST_ANSWER: Final = 300
+MOST_REFUSED: Final = 100
 # Mail servers refuse longer lines, and people type paragraphs without a break. Bytes. Source: RFC 5322, 2.1.1.
 LONGEST_LINE: Final = 998
 
@@ -67,6 +69,26 @@ class SentMail(Base):
         Index("ix_sent_mails_sent", "sent_at", "key"),
         Index("ix_sent_mails_recipient", "recipient", "sent_at", "key"),
     )
+
+
+class RefusedAddress(Base):
+    """An address to which the mail server refused the last mail about a customer, and what it said. It is gone when one was taken.
+
+    What comes back later, from the servers behind it, is not seen here.
+    """
+
+    __tablename__ = "refused_addresses"
+
+    customer_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    recipient: Mapped[str] = mapped_column(String(254), primary_key=True)
+    refused_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    said: Mapped[str] = mapped_column(String(LONGEST_ANSWER))
+
+
+def refused(session: Session, customer_id: str) -> dict[str, RefusedAddress]:
+    """The addresses of a customer that were refused the last time, by address; at most MOST_REFUSED."""
+    query = select(RefusedAddress).where(RefusedAddress.customer_id == customer_id).limit(MOST_REFUSED)
+    return {row.recipient: row for row in session.scalars(query)}
 
 
 class NotReachable(PortalError):
@@ -266,8 +288,8 @@ def send(
     Times are told by the clocks of `zone`, or the company's.
 
     `key` names the occasion ("receipt:rct_…"); a second call with it sends the same Message-ID again. `customer_id` is whom the
-    mail concerns, on whose page staff see it listed. What the server took is recorded at once, in a transaction of its own: a
-    process that dies in between loses the record, not the mail.
+    mail concerns, on whose page staff see it listed. A fact `unsubscribe_at` is where a mail that is not necessary is stopped. What the
+    server took is recorded at once, in a transaction of its own: a process that dies in between loses the record, not the mail.
     Needs an application context. Raises NotReachable for an address that this server cannot take,
     smtplib.SMTPException or OSError when the server did not take it, marked as an outage unless
     it refused this mail for good, and ValueError for an address or a subject with a line break.
@@ -282,6 +304,12 @@ def send(
     )
     message.msgId = message_id(key)
     message.extra_headers = {"Auto-Submitted": "auto-generated"}
+    if unsubscribe_at := facts.get("unsubscribe_at"):
+        # Source: RFC 8058.
+        message.extra_headers |= {
+            "List-Unsubscribe": f"<{unsubscribe_at}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
     message.body = templates.render(f"{template}.txt", locale, zone=zone, **facts)
     message.html = templates.render(f"{template}.html", locale, zone=zone, subject=subject, **facts)
     for attachment in attachments:
@@ -292,6 +320,8 @@ def send(
     except (OSError, smtplib.SMTPException) as error:
         if not _is_refusal(error):
             outages.mark(error, outages.MAIL)
+        elif customer_id is not None:
+            _record_refusal(to, customer_id, error)
         raise
     crash.point("mail taken")
     _record(key, to, subject, template, customer_id)
@@ -304,6 +334,30 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
 
 
+def _record_refusal(to: str, customer_id: str, error: Exception) -> None:
+    said = "; ".join(
+        f"{code} {text.decode(errors='replace') if isinstance(text, bytes) else text}" for code, text in _answers(error)
+    )
+    values = {"refused_at": clock.now(), "said": " ".join(said.split())[:LONGEST_ANSWER]}
+    with db.transaction() as session:
+        session.execute(
+            _insertion(session, RefusedAddress)
+            .values(customer_id=customer_id, recipient=to, **values)
+            .on_conflict_do_update(index_elements=["customer_id", "recipient"], set_=values)
+        )
+
+
+def _answers(error: Exception) -> list[tuple[int, bytes | str]]:
+    """What the server said: of each recipient, or of the mail."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return list(error.recipients.values())
+    return [(error.smtp_code, error.smtp_error)] if isinstance(error, smtplib.SMTPDataError) else []
+
+
+def _insertion(session: Session, table: type[Base]) -> Any:
+    return (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(table)
+
+
 def _record(key: str, to: str, subject: str, template: str, customer_id: str | None) -> None:
     values = {
         "recipient": to,
@@ -313,9 +367,12 @@ def _record(key: str, to: str, subject: str, template: str, customer_id: str | N
         "sent_at": clock.now(),
     }
     with db.transaction() as session:
-        upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         session.execute(
-            upsert(SentMail)
+            _insertion(session, SentMail)
             .values(key=key, times=1, **values)
             .on_conflict_do_update(index_elements=["key"], set_=values | {"times": SentMail.times + 1})
         )
+        if customer_id is not None:
+            session.execute(
+                delete(RefusedAddress).where(RefusedAddress.customer_id == customer_id, RefusedAddress.recipient == to)
+            )

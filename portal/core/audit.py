@@ -39,7 +39,9 @@ _VIEWED: Final = text(f"action = '{VIEWED}'")
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: kind is customer, staff, api_client, outside, worker, stripe, cli or anonymous; id is theirs, ip where from.
+    """Who acts: kind is customer, staff, api_client, outside, pay_link, worker, stripe, cli or anonymous; id is theirs, ip where from.
+
+    "pay_link" is someone who pays by the link of an invoice, whose id it is, without being signed in.
 
     "outside" is someone for whom an outside identity provider vouches: the id is the provider's.
     """

@@ -30,6 +30,8 @@ STRIPE_JS = "https://js.stripe.com/endive/stripe.js"
 SECRET_KEY_LENGTH = unsafe_settings.SECRET_LENGTH
 NO_PROXIES = "none"
 SHORTEST_INACTIVITY_DAYS = 30
+MOST_REMINDERS = 10
+MOST_REMINDER_DAYS = 365
 DATABASES = ("postgresql", "postgresql+psycopg", "sqlite")
 LIMITS_STORAGES = ("memory", "redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
 # What accounts at DATEV are named for; the usual numbers stand in portal.books.datev_accounts.
@@ -165,6 +167,13 @@ class Settings(BaseSettings):
         "eur": (Decimal(5), Decimal(5000)),
         "usd": (Decimal(5), Decimal(5000)),
     }
+
+    # How long the link of an invoice by which anyone may pay it works, in days from its due date or, where that is past, from when it is
+    # made; 0: there are no such links.
+    pay_link_days: int = Field(default=60, ge=0, le=730)
+
+    # The reminders of an invoice, in days after its due date, before it where negative ("-3,1,14,30"); none where it is empty.
+    reminders: Annotated[tuple[int, ...], NoDecode] = ()
 
     # Until how many days after the payment a customer may ask for a refund, by reason.
     refund_windows: Annotated[dict[str, int], NoDecode] = {
@@ -361,6 +370,21 @@ class Settings(BaseSettings):
         if not all(number.isdecimal() and len(number) <= longest for number in given.values()):
             raise ValueError(f"what stands behind a rate has up to {longest} digits")
         return given
+
+    @field_validator("reminders", mode="before")
+    @classmethod
+    def _reminder_days(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            days = sorted({int(part) for part in value.split(",") if part.strip()})
+        except ValueError as error:
+            raise ValueError("it is not like -3,1,14,30") from error
+        if len(days) > MOST_REMINDERS or any(abs(day) > MOST_REMINDER_DAYS for day in days):
+            raise ValueError(
+                f"it has at most {MOST_REMINDERS} days, from -{MOST_REMINDER_DAYS} to {MOST_REMINDER_DAYS}"
+            )
+        return tuple(days)
 
     @field_validator("refund_windows", mode="before")
     @classmethod

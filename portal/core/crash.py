@@ -37,6 +37,11 @@ POINTS: Final[dict[str, str]] = {
     "charge posted": "Open. The charge is posted. The invoice is still unpaid.",
     "invoice paid": "Open. The invoice is marked as paid. The payment’s history does not show it.",
     "payment changed": "Open. The payment has its new status, step and audit event. Customers’ systems were not told.",
+    # reminders
+    "reminder recorded": "Open. A reminder of an invoice is written, with its job.",
+    "reminder checked": "The invoice still needs its reminder. Nothing was sent.",
+    "reminder mailed": "The mail server has taken a reminder. That is not written down.",
+    "reminder marked": "Open. A reminder counts as mailed, and the jobs for further recipients are left.",
     "cancel asked": "That a payment is to be canceled is in the audit trail. Stripe was not asked.",
     "way cleared": "No payment stands in the way of closing an invoice. It is still open.",
     "outside payment recorded": "Open. What staff recorded of a payment elsewhere is written and booked, with its audit event.",

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     DEACTIVATE_CUSTOMERS = "deactivate_customers"
     ISSUE_INVOICES = "issue_invoices"
     CLOSE_INVOICES = "close_invoices"
+    MANAGE_REMINDERS = "manage_reminders"
     IMPORT_INVOICES = "import_invoices"
     CANCEL_PAYMENTS = "cancel_payments"
     SEND_DOCUMENTS = "send_documents"
@@ -94,6 +95,11 @@ TABLE: Final = (
         Permission.CLOSE_INVOICES,
         "void an invoice, record payments of it in another way and reverse them, and approve what colleagues recorded so",
         _APPROVERS,
+    ),
+    Right(
+        Permission.MANAGE_REMINDERS,
+        "send, hold and release the reminders of an invoice, and make and revoke its pay link",
+        _DESK,
     ),
     Right(Permission.IMPORT_INVOICES, "import a file of invoices", _APPROVERS),
     Right(

@@ -8,11 +8,12 @@ from portal.accounts.models import Customer
 from portal.content import language, mail
 from portal.core import config, crash, db
 from portal.core.errors import N_
-from portal.documents import facts, queries, service
+from portal.documents import e_invoices, facts, queries, service
 from portal.documents.models import Document, DocumentKind, InvoiceDocument, RefundDocument
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.mandates import queries as mandates
+from portal.pay_links import service as pay_links
 from portal.refunds.models import Refund
 
 SUBJECTS: Final = {
@@ -61,7 +62,7 @@ def send_again(document_id: str, occasion: str) -> None:
 
 
 def send_to_payer(document_id: str) -> None:
-    """Send a receipt to the user who paid, in their language, where that is another address than the one that is billed.
+    """Send a receipt to whoever paid, in their language, where that is another address than those that get it anyway.
 
     It is a mail of its own: the same each time this runs. Raises what `send` raises.
     """
@@ -72,18 +73,40 @@ def send_to_payer(document_id: str) -> None:
         _send_document(document, payer.email, payer.language, f"{document.kind}:payer")
 
 
+def send_copy(document_id: str, recipient_id: str, occasion: str) -> None:
+    """Send a further recipient, in its language, what the customer was sent: the document, or that it is revoked (service.REVOCATION).
+
+    Nothing, when the recipient is removed or does not get such documents any more, or the document was revoked meanwhile. Raises what
+    `send` raises.
+    """
+    with db.reading() as session:
+        document = queries.with_pdf(session, document_id)
+        found = [one for one in queries.recipients(session, document) if one.id == recipient_id]
+    for recipient in found:
+        named = ":".join(filter(None, (recipient.id, occasion)))
+        if occasion == service.REVOCATION:
+            subject = REVOKED[document.kind]
+            _send(document, recipient.email, recipient.language, f"credit_note_revoked:{named}", subject, "revocation")
+        elif occasion or document.revoked_at is None:
+            key = f"{document.kind}:{named}"
+            _send_document(document, recipient.email, recipient.language, key, with_xml=recipient.with_xml)
+
+
 def _with_customer(document_id: str) -> tuple[Document, Customer]:
     with db.reading() as session:
         document = queries.with_pdf(session, document_id)
         return document, session.get_one(Customer, document.customer_id)
 
 
-def _send_document(document: Document, to: str, locale: str, occasion: str) -> None:
+def _send_document(document: Document, to: str, locale: str, occasion: str, *, with_xml: bool = False) -> None:
     if document.pdf is None:
         raise NotRendered(document.id)
-    attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
+    attachments = [mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)]
+    data = e_invoices.inside(queries.facts_of(document)) if with_xml else None
+    if data is not None:
+        attachments.append(mail.Attachment(f"{document.number}.xml", e_invoices.MIME_TYPE, data))
     told = _told_beside(document)
-    _send(document, to, locale, occasion, SUBJECTS[document.kind], document.kind, attachments=[attachment], **told)
+    _send(document, to, locale, occasion, SUBJECTS[document.kind], document.kind, attachments=attachments, **told)
 
 
 def _told_beside(document: Document) -> dict[str, Any]:
@@ -94,13 +117,12 @@ def _told_beside(document: Document) -> dict[str, Any]:
         if isinstance(document, InvoiceDocument):
             invoice = session.get_one(Invoice, document.invoice_id)
             planned = mandates.planned_for(session, invoice.id, invoice.customer_id)
-            is_open = invoice.status == InvoiceStatus.OPEN
-            return {
-                "is_open": is_open,
-                "due": invoice.amount_due,
-                "charge_on": planned.on if planned and is_open else None,
-            }
-    return {}
+        else:
+            return {}
+    is_open = invoice.status == InvoiceStatus.OPEN
+    charge_on = planned.on if planned and is_open else None
+    pay_link = pay_links.for_invoice(invoice.id) if is_open and charge_on is None else None
+    return {"is_open": is_open, "due": invoice.amount_due, "charge_on": charge_on, "pay_link": pay_link}
 
 
 def tell_of_held(document_id: str) -> None:

@@ -31,6 +31,11 @@ def mail_again(document_id: str, occasion: str) -> None:
     """Send a document once more, as a member of staff has asked."""
 
 
+@job("documents.mail_copy", once_per=("document_id", "recipient_id", "occasion"), lane=Lane.MESSAGES)
+def mail_copy(document_id: str, recipient_id: str, occasion: str) -> None:
+    """Send a further recipient what the customer was sent of a document: for its issue (""), its revocation, or once more."""
+
+
 @job("documents.mail_held", lane=Lane.MESSAGES)
 def mail_held(document_id: str) -> None:
     """Tell staff of a document that lacks characters."""

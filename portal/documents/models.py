@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
-from portal.accounts.models import Customer
+from portal.accounts.models import Customer, RecipientMail
 from portal.content.made_files import MAKING, MadeFile, MadeFileStatus, Part
 from portal.core import company_days
 from portal.core.db import Base, UTCDateTime, one_of, sorted_text
@@ -33,6 +33,16 @@ class DocumentKind(StrEnum):
 # Of a payment, and of a refund, there is one of these.
 OF_PAYMENTS: Final = (DocumentKind.RECEIPT, DocumentKind.PAYMENT_CONFIRMATION)
 OF_REFUNDS: Final = (DocumentKind.CREDIT_NOTE, DocumentKind.REFUND_CONFIRMATION)
+
+
+# What further recipients get a document of a kind as.
+MAILS: Final = {
+    DocumentKind.INVOICE: RecipientMail.INVOICES,
+    DocumentKind.RECEIPT: RecipientMail.PAYMENT_CONFIRMATIONS,
+    DocumentKind.PAYMENT_CONFIRMATION: RecipientMail.PAYMENT_CONFIRMATIONS,
+    DocumentKind.CREDIT_NOTE: RecipientMail.CREDIT_NOTES,
+    DocumentKind.REFUND_CONFIRMATION: RecipientMail.CREDIT_NOTES,
+}
 
 
 def _listed(kinds: tuple[DocumentKind, ...]) -> str:

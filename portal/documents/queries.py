@@ -14,6 +14,7 @@ from sqlalchemy import Select, exists, func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from portal.accounts import queries as accounts
+from portal.accounts.models import DocumentRecipient
 from portal.content.mail import SentMail
 from portal.core import company_days, db, keyset, shares
 from portal.core.db import begins_with, inline_literals
@@ -22,6 +23,7 @@ from portal.core.money import Money
 from portal.documents import codes, facts, jobs
 from portal.documents.models import (
     HELD,
+    MAILS,
     NOT_HELD,
     REVOKED,
     UNMAILED,
@@ -33,7 +35,6 @@ from portal.documents.models import (
     RefundDocument,
 )
 from portal.identity import queries as users
-from portal.identity.models import User
 from portal.payments import jobs as payment_jobs
 from portal.payments import queries as payments
 from portal.payments.models import Payment
@@ -203,19 +204,42 @@ def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[Paid
 
 
 def addresses(session: Session, document: Document) -> list[str]:
-    """Where a document goes: to the address that is billed, and a payment's to whoever paid as well. One or two."""
-    payer_id = None
+    """Where a document goes: to the address that is billed, to the further ones that get its kind, and a payment's to whoever paid as
+    well. At least one.
+    """
     if isinstance(document, PaymentDocument):
         payer_id = session.get_one(Payment, document.payment_id).paid_by
-    return accounts.receipt_addresses(session, document.customer_id, payer_id)
+        return accounts.receipt_addresses(session, document.customer_id, payer_id)
+    return accounts.addresses(session, document.customer_id, MAILS[document.kind])
 
 
-def payer(session: Session, document: Document) -> User | None:
-    """The user who paid what a document is for, if they get it besides the address that is billed."""
-    payment = session.get_one(Payment, document.payment_id)
-    if len(addresses(session, document)) < 2 or payment.paid_by is None:
+def recipients(session: Session, document: Document) -> list[DocumentRecipient]:
+    """The further recipients that get this document."""
+    return accounts.recipients(session, document.customer_id, MAILS[document.kind])
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Whoever paid: a user, or an address that was typed behind a pay link, which is written to in the customer's language."""
+
+    email: str
+    language: str
+
+
+def payer(session: Session, document: Document) -> Payer | None:
+    """Whoever paid what a document is for, if they get it by that alone: at an address that neither is billed nor gets such documents
+    anyway.
+    """
+    if not isinstance(document, PaymentDocument):
         return None
-    return users.user(session, payment.paid_by)
+    payment = session.get_one(Payment, document.payment_id)
+    without = accounts.receipt_addresses(session, document.customer_id, None)
+    if payment.paid_by is not None and addresses(session, document) != without:
+        user = users.user(session, payment.paid_by)
+        return Payer(user.email, user.language)
+    if payment.receipt_to and payment.receipt_to not in map(users.normal_email, without):
+        return Payer(payment.receipt_to, accounts.customer(session, document.customer_id).language)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ log = structlog.get_logger(__name__)
 KEEP_AFTER_SECONDS: Final = 5
 # Older payments and refunds are reconciliation's.
 MISSED_SINCE: Final = timedelta(days=3)
+# The occasion of a copy of the mail that takes a document back.
+REVOCATION: Final = "revocation"
 
 
 class NoReceiptYet(RuntimeError):
@@ -383,7 +385,7 @@ def requeue_lost_jobs() -> int:
 
 
 def send_again(document_id: str) -> Document:
-    """Leave the job that mails a document once more, to the address that its customer has now. Every call sends it again.
+    """Leave the jobs that mail a document once more, to the addresses that its customer has now. Every call sends it again.
 
     Raises NotFound, and Conflict while its PDF is not made, for then its first mail is still to come.
     """
@@ -396,14 +398,17 @@ def send_again(document_id: str) -> Document:
         customer = session.get_one(Customer, document.customer_id)
         told = {"number": document.number, "to": customer.email}
         audit.record(session, f"{document.kind}.sent_again", document.subject, told, customer_id=customer.id)
-        jobs.mail_again.enqueue(session, document_id=document_id, occasion=db.new_id("snd"))
+        occasion = db.new_id("snd")
+        jobs.mail_again.enqueue(session, document_id=document_id, occasion=occasion)
+        _leave_copies(session, document, occasion)
         return document
 
 
 def mark_mailed(document_id: str, to: str) -> None:
     """Record that a mail server took the document for this address; a second call keeps the first time.
 
-    Whoever paid gets the receipt, too, where that is someone else: by a job of its own, so that neither mail waits for the other.
+    Further recipients get it, too, and a receipt whoever paid, where that is someone else: each by a job of its own, so that no mail
+    waits for another.
     """
     with db.transaction() as session:
         document = session.get_one(Document, document_id, with_for_update=True)
@@ -411,9 +416,15 @@ def mark_mailed(document_id: str, to: str) -> None:
             return
         document.mailed_at = db.database_now(session)
         audit.record(session, f"{document.kind}.mailed", document.subject, {"to": to}, customer_id=document.customer_id)
-        if isinstance(document, PaymentDocument) and len(queries.addresses(session, document)) > 1:
+        _leave_copies(session, document, "")
+        if queries.payer(session, document) is not None:
             jobs.mail_payer.enqueue(session, document_id=document_id)
         crash.point("document marked")
+
+
+def _leave_copies(session: Session, document: Document, occasion: str) -> None:
+    for recipient in queries.recipients(session, document):
+        jobs.mail_copy.enqueue(session, document_id=document.id, recipient_id=recipient.id, occasion=occasion)
 
 
 def mark_revocation_mailed(credit_note_id: str, to: str) -> None:
@@ -423,3 +434,4 @@ def mark_revocation_mailed(credit_note_id: str, to: str) -> None:
         if note.revocation_mailed_at is None:
             note.revocation_mailed_at = db.database_now(session)
             audit.record(session, f"{note.kind}.revocation_mailed", note.id, {"to": to}, customer_id=note.customer_id)
+            _leave_copies(session, note, REVOCATION)

@@ -106,13 +106,17 @@ def _statement(
 ) -> Iterator[str]:
     payment = dispute.payment
     paid_for = f"invoice {invoice.number} of {invoice.issued_on.isoformat()}" if invoice else f"“{payment.description}”"
-    yield (
-        f"The customer paid {payment.amount} for {paid_for} on {_moment(payment.succeeded_at)}, in their account of our billing portal."
-    )
+    when = _moment(payment.succeeded_at)
+    if payment.pay_link_id is not None:
+        yield (
+            f"The customer paid {payment.amount} for {paid_for} on {when}, through the payment link that we had e-mailed with the invoice."
+        )
+    else:
+        yield f"The customer paid {payment.amount} for {paid_for} on {when}, in their account of our billing portal."
     if payment.paid_by is not None:
         name = users.names(session, [payment.paid_by]).get(payment.paid_by, "")
         yield f"The person who paid was signed in{f' as {name}' if name else ''}."
-    else:
+    elif payment.pay_link_id is None:
         mandate = _mandate(session, payment)
         if mandate is not None:
             yield "\n".join(_permission(mandate))
@@ -206,15 +210,19 @@ def _from(address: str) -> str:
     return f", network address {address}" if address else ""
 
 
+# Who starts a payment with a card at hand: somebody signed in, or behind the link of an invoice.
+_PAYERS: Final = ("customer", "pay_link")
+
+
 def network(session: Session, payment: Payment) -> str:
     """Where the payment was started from; of a collected one, where the permission was given."""
     started = session.scalar(
         select(AuditEvent.ip)
-        .where(AuditEvent.subject == payment.id, AuditEvent.actor_kind == "customer", AuditEvent.ip != "")
+        .where(AuditEvent.subject == payment.id, AuditEvent.actor_kind.in_(_PAYERS), AuditEvent.ip != "")
         .order_by(AuditEvent.number)
         .limit(1)
     )
-    mandate = None if started or payment.paid_by else _mandate(session, payment)
+    mandate = None if started or payment.paid_by or payment.pay_link_id else _mandate(session, payment)
     return started or (mandate.ip if mandate else "")
 
 

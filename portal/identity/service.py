@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -208,8 +209,8 @@ def note_time_zone(user_id: str, said: str) -> None:
         queries.user(session, user_id, lock=True).guessed_time_zone = said
 
 
-def write_changes(row: Any, new: dict[str, str]) -> dict[str, list[str]]:
-    """Write what differs on this row (a user or a customer); returns before and after by column, for the audit trail."""
+def write_changes(row: Any, new: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Write what differs on this row (such as a user or a customer); returns before and after by column, for the audit trail."""
     changes = {name: [getattr(row, name), value] for name, value in new.items() if getattr(row, name) != value}
     for name, (_before, after) in changes.items():
         setattr(row, name, after)

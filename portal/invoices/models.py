@@ -50,6 +50,7 @@ from portal.ledger import Item
 
 _IS_ACTIVE: Final = text(f"status = '{PriceItemStatus.ACTIVE}'")
 _WAITS: Final = text("status IN (" + ", ".join(f"'{status}'" for status in sorted(WAITING)) + ")")
+_OPEN: Final = text("status = 'open'")
 
 
 class Invoice(Base):
@@ -111,6 +112,7 @@ class Invoice(Base):
         Index("ix_invoices_status", "status", "created_at", "id", "due_on"),
         Index("ix_invoices_reference", "reference_folded"),
         Index("ix_invoices_external_reference", "external_reference_folded"),
+        Index("ix_invoices_open_due", "due_on", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_invoices_amount", "currency", "total_minor", "created_at", "id"),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
+from portal.accounts import unsubscribing
 from portal.accounts.models import Customer, OptionalMail
 from portal.content import language, mail
 from portal.core import audit, db
@@ -79,6 +80,7 @@ def send(payment_method_id: str, last_day: date, days: int) -> None:
         template="payment_methods/mails/expiry",
         locale=locale,
         customer_id=customer.id,
+        unsubscribe_at=unsubscribing.address(customer.id, OptionalMail.CARD_EXPIRY),
         name=customer.name,
         card=card,
         uses=uses,

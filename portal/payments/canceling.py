@@ -67,6 +67,20 @@ def cancel_waiting(payment_id: str) -> None:
     )
 
 
+def end_other_side(invoice_id: str, pay_link_id: str | None = None) -> None:
+    """Outside any transaction, before an invoice is paid: call off what was begun through a pay link when somebody signed in pays, and the
+    other way round. So neither side has the secret of an intent to which the other one's cards are shown.
+
+    Nothing where nothing was begun, or Stripe knows nothing of it yet. Raises as `cancel_waiting` does.
+    """
+    with db.reading() as session:
+        live = queries.live_of_invoice(session, invoice_id)
+    if live is None or live.stripe_intent_id is None or live.has_succeeded:
+        return
+    if (live.pay_link_id is None) != (pay_link_id is None):
+        cancel_waiting(live.id)
+
+
 # What stands in an invoice's way
 
 

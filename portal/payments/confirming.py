@@ -23,6 +23,7 @@ from portal.gateway import Intent
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
 from portal.payments import jobs, queries
+from portal.payments.canceling import end_other_side
 from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, refresh, start_for_invoice
 from portal.payments.models import Confirmation, Payment
 from portal.payments.restoring import refuse_lost
@@ -257,6 +258,7 @@ def _begin_with_card(
     source = cards.from_saved(customer_id, payment_method_id)
     if off_session:
         refuse_lost(customer_id, invoice_id)
+    end_other_side(invoice_id)
     started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False, at_most=at_most)
     return started.payment_id, _record_after(started, source, client_key, off_session=off_session)
 

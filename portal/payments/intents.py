@@ -87,10 +87,16 @@ class Started:
 
 
 def start_for_invoice(
-    customer_id: str, invoice_id: str, *, client_key: str, save_card: bool, at_most: Money | None = None
+    customer_id: str,
+    invoice_id: str,
+    *,
+    client_key: str,
+    save_card: bool,
+    at_most: Money | None = None,
+    receipt_to: str = "",
 ) -> Started:
     """Begin paying what is due of an open invoice, or go on with the payment that it already has: two tabs and two devices reach the
-    same one.
+    same one. `receipt_to` is an address that gets the receipt besides, of who is not signed in.
 
     Raises NotFound, Conflict (not open any more, being recorded as paid in another way, or more is due than `at_most`), AlreadyPaid,
     InProgress, UnderReview, and the gateway's errors; after Unavailable the row is there and the worker goes on, and a second call
@@ -112,8 +118,9 @@ def start_for_invoice(
                 amount=invoice.amount_due,
                 description=invoice.number,
                 save_card=save_card,
+                receipt_to=receipt_to,
             )
-    return ensure_confirmable(payment.id, customer_id, save_card=save_card)
+    return ensure_confirmable(payment.id, customer_id, save_card=save_card, receipt_to=receipt_to)
 
 
 def record_custom_payment(
@@ -192,6 +199,7 @@ def record(
     amount: Money,
     description: str,
     save_card: bool,
+    receipt_to: str = "",
 ) -> Payment:
     """The row, its first step, its audit event and the job that looks after it, in the caller's transaction."""
     now = clock.now()
@@ -204,7 +212,9 @@ def record(
         amount_minor=amount.minor,
         currency=amount.currency,
         description=description,
-        paid_by=_person(),
+        paid_by=_acting("customer"),
+        pay_link_id=_acting("pay_link"),
+        receipt_to=receipt_to,
         save_card=save_card,
         status=PaymentStatus.CREATED,
         attempt=1,
@@ -227,32 +237,32 @@ def record(
     return payment
 
 
-def _person() -> str | None:
-    """The customer's user who acts, if it is one."""
+def _acting(kind: str) -> str | None:
+    """The id of who acts, if it is one of this kind: the customer's user, or the pay link of somebody who is not signed in."""
     actor = audit.actor()
-    return actor.id if actor.kind == "customer" and actor.id else None
+    return actor.id if actor.kind == kind and actor.id else None
 
 
-def _note_who_pays(payment: Payment) -> None:
-    """A payment that a colleague began is paid by whoever goes on with it."""
-    person = _person()
-    if payment.paid_by == person or payment.status in statuses.FINAL:
+def _note_who_pays(payment: Payment, receipt_to: str) -> None:
+    """A payment that somebody else began is paid by whoever goes on with it."""
+    now = {"paid_by": _acting("customer"), "pay_link_id": _acting("pay_link"), "receipt_to": receipt_to}
+    if payment.status in statuses.FINAL or all(getattr(payment, name) == value for name, value in now.items()):
         return
     with db.transaction() as session:
-        session.execute(update(Payment).where(Payment.id == payment.id).values(paid_by=person))
+        session.execute(update(Payment).where(Payment.id == payment.id).values(now))
 
 
 # Phase two: the intent
 
 
-def ensure_confirmable(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
+def ensure_confirmable(payment_id: str, customer_id: str, *, save_card: bool, receipt_to: str = "") -> Started:
     """Make sure that Stripe has this payment's intent and that it can be confirmed now. Raises as start_for_invoice does."""
     with db.reading() as session:
         recovery.refuse(session)
         payment = queries.for_customer(session, payment_id, customer_id)
     if payment.review_reason:
         raise UnderReview
-    _note_who_pays(payment)
+    _note_who_pays(payment, receipt_to)
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
     if intent.status == PaymentStatus.SUCCEEDED:
         raise AlreadyPaid

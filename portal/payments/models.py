@@ -119,6 +119,9 @@ class Payment(Mirror, Base):
     duplicate: Mapped[Duplicate | None] = mapped_column(EnumText(Duplicate, 20))
     # The id of the customer's user who pressed last, here or in an app; none for automatic payments and outside identities.
     paid_by: Mapped[str | None] = mapped_column(String(40))
+    # The pay link through which it was pressed last, by somebody who was not signed in; and the address that they typed for the receipt.
+    pay_link_id: Mapped[str | None] = mapped_column(String(40))
+    receipt_to: Mapped[str] = mapped_column(String(254), default="")
     save_card: Mapped[bool] = mapped_column(Boolean, default=False)
     stripe_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     stripe_charge_id: Mapped[str | None] = mapped_column(String(64))

@@ -26,6 +26,7 @@ from portal.invoices.statuses import InvoiceStatus
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import ID_PREFIX
 from portal.payments import confirming, order_rules, queries, statuses
+from portal.payments.canceling import end_other_side
 from portal.payments.intents import check_limits, ensure_confirmable, ensure_intent, record, refresh, refuse_unresolved
 from portal.payments.models import Payment, PlacedOrder
 from portal.payments.order_rules import Order
@@ -75,6 +76,8 @@ def process(order: Order) -> OrderResult:
         order_rules.check(order)
         _check_amount(order)
         source = _source(order)
+        if order.invoice_id is not None:
+            end_other_side(order.invoice_id)
         crash.point("order checked")
         payment_id = _place(order, source)
     crash.point("order placed")

@@ -130,6 +130,8 @@ def _pay_page(*, kept: list[PaymentMethod], live: Payment | None, **facts: Any) 
         asking_for_code=_asking_for_code(kept, live),
         kept=kept,
         live=live,
+        cancel_url=url_for("pay.cancel", payment_id=live.id) if live else None,
+        may_save=True,
         **facts,
     )
 
@@ -164,6 +166,7 @@ def start_invoice(invoice_id: str) -> AnyResponse:
     card_service.begin_payment(me, request.remote_addr or "", invoice_id)
     try:
         _refuse_while_charging(begun)
+        service.end_other_side(invoice_id)
         key = request.form.get("client_key", "")
         started = service.start_for_invoice(
             me, invoice_id, client_key=key, save_card=_save_card(), at_most=_shown_amount()

@@ -122,6 +122,12 @@ def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
     ).scalar_one_or_none()
 
 
+def by_link(session: Session, invoice_id: str, pay_link_id: str) -> Payment | None:
+    """The newest payment of an invoice that was pressed last through this pay link."""
+    query = select(Payment).where(Payment.invoice_id == invoice_id, Payment.pay_link_id == pay_link_id)
+    return session.scalar(query.order_by(Payment.created_at.desc(), Payment.id.desc()).limit(1))
+
+
 # How an invoice stands while it is being paid
 
 

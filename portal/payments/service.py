@@ -12,7 +12,7 @@ No transaction is open while Stripe is asked, and the id of an intent is committ
 line leaves a row from which the rest can be found out. docs/architecture.md tells the ways.
 """
 
-from portal.payments.canceling import cancel, cancel_waiting
+from portal.payments.canceling import cancel, cancel_waiting, end_other_side
 from portal.payments.confirming import CardGone, pay_other_with_card, pay_with_card
 from portal.payments.following import (
     cancel_pending,
@@ -61,6 +61,7 @@ __all__ = [
     "count_declined_charge",
     "current",
     "end_card_testing",
+    "end_other_side",
     "ensure_confirmable",
     "follow_up",
     "has_changes",

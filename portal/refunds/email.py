@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from portal.accounts import unsubscribing
 from portal.accounts.models import Customer, OptionalMail
 from portal.content import mail
 from portal.content.language import money_text, supported, translate
@@ -154,12 +155,18 @@ def _send(row: Refund, occasion: str, subject: str, template: str, reader: _Read
         template=f"refunds/mails/{template}",
         locale=reader.locale,
         customer_id=reader.customer_id,
+        unsubscribe_at=_unsubscribe_at(row, occasion, reader),
         refund=row,
         status=occasion.partition(":")[0],
         customer=_plain(row.customer),
         explanation=messages.for_customer(row, reader.locale),
         for_staff=messages.for_staff(row, reader.locale),
     )
+
+
+def _unsubscribe_at(row: Refund, occasion: str, reader: _Reader) -> str:
+    is_optional = occasion.partition(":")[0] in _PROGRESS and reader.address == row.customer.email
+    return unsubscribing.address(row.customer_id, OptionalMail.REFUND_PROGRESS) if is_optional else ""
 
 
 def _plain(customer: Customer) -> dict[str, str]:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
+from portal.content import mail
 from portal.content.mail import SentMail
 from portal.core import clock, db, keyset
 from portal.core.audit import AuditEvent
@@ -64,20 +65,24 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class CustomerFile:
-    """The head of a customer's page: who it is, what it owes, has paid, has asked back and was given back."""
+    """The head of a customer's page: who it is, what it owes, has paid, has asked back and was given back, and which addresses the mail
+    server refused.
+    """
 
     customer: Customer
     owed: invoices.Owed
     paid: Sums
     asked_back: Sums
     given_back: Sums
+    refused: list[str]
 
 
 def customer_file(session: Session, customer_id: str) -> CustomerFile:
     """Raises NotFound."""
     customer = accounts.customer(session, customer_id)
     owed = invoices.owed(session, customer_id)
-    return CustomerFile(customer, owed, *(_sums(session, sums, customer_id) for sums in _sums_of_customer(MOST_SUMMED)))
+    paid, asked_back, given_back = (_sums(session, sums, customer_id) for sums in _sums_of_customer(MOST_SUMMED))
+    return CustomerFile(customer, owed, paid, asked_back, given_back, sorted(mail.refused(session, customer_id)))
 
 
 @cache
@@ -210,9 +215,9 @@ def mails_of(session: Session, customer_id: str, cursor: str | None) -> keyset.P
     return keyset.Page([Mail(one, document_of(one)) for one in found.rows], found.older, found.newer)
 
 
-def document_of(mail: SentMail) -> str | None:
+def document_of(sent: SentMail) -> str | None:
     """The key of a document's mail is "<kind>:<id>", and "<kind>:<occasion>:<id>" when it was sent again."""
-    return mail.key.rpartition(":")[2] if mail.template in DOCUMENT_MAILS else None
+    return sent.key.rpartition(":")[2] if sent.template in DOCUMENT_MAILS else None
 
 
 def notes_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[CustomerNote]:

@@ -23,11 +23,12 @@ from flask import (
 from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError, CSRFProtect
+from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from jinja2 import Undefined, pass_context
 from limits.errors import StorageError
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
+from wtforms import ValidationError
 
 from portal.content import language
 from portal.content.templates import LocaleEnvironment
@@ -289,6 +290,8 @@ def is_from_this_site() -> bool:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         return False
     origin = request.headers.get("Origin")
+    if origin == "null":  # what a page sends from which no address goes anywhere (`hide_address`); others send it, too
+        return request.headers.get("Sec-Fetch-Site") == "same-origin"
     return origin is None or origin in {_origin_of(config.current().base_url), _origin_of(request.host_url)}
 
 
@@ -331,9 +334,29 @@ def _hold_changes() -> None:
         recovery.refuse_now()
 
 
+def hide_address() -> None:
+    """The answer to this request is not to be found by search engines, and no address goes from it to anyone, not even to us.
+
+    A form on such a page is sent without a referrer, which Flask-WTF wants under https: its view is exempt from that check, and calls
+    `check_form` itself.
+    """
+    g.hides_address = True
+
+
+def check_form() -> None:
+    """Raises CSRFError for a form without our token; for views that are exempt from the usual check, see `hide_address`."""
+    try:
+        validate_csrf(request.form.get("csrf_token") or request.headers.get("X-CSRFToken"))
+    except ValidationError as error:
+        raise CSRFError(str(error)) from error
+
+
 def _finish_request(response: Response) -> Response:
     for name, value in security_headers(with_stripe=g.get("with_stripe", False)).items():
         response.headers[name] = value
+    if g.get("hides_address", False):
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Robots-Tag"] = "noindex, nofollow"
     response.headers["X-Request-Id"] = g.get("request_id", "")
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"
@@ -393,6 +416,7 @@ def _context() -> dict[str, Any]:
         "reader_zone": g.reader_zone if "reader_zone" in g else reader_zone(),
         "request_id": g.get("request_id", ""),
         "theme": reader_theme(),
+        "hides_address": g.get("hides_address", False),
         "static_url": static_files.url,
         "style_sheets": static_files.sheets,
     }

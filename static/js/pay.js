@@ -82,7 +82,7 @@ async function pay() {
     await payWithSaved(method);
     return;
   }
-  const save = saveCard.checked;
+  const save = saveCard?.checked ?? false; // who pays by a link saves none
   card.elements.update({ setupFutureUsage: save ? "off_session" : null });
   const { error } = await card.elements.submit();
   if (error) return;

@@ -35,7 +35,6 @@ DETAILS = service.Details(
     country="DE",
     tax_id="DE 136.695.976",
     language="de",
-    document_emails="books@spree-bikes.test\nBOOKS@spree-bikes.test, billing@spree-bikes.test",
 )
 NEW = "ada@elsewhere.test"
 
@@ -97,13 +96,12 @@ def test_details_are_changed_with_before_and_after_and_documents_keep_what_they_
     service.change_details(customer.id, customer.version, DETAILS)
     kept = now(customer)
     assert (kept.name, kept.email, kept.tax_id, kept.version) == (DETAILS.name, DETAILS.email, "DE136695976", 2)
-    assert kept.copies_to == ["books@spree-bikes.test"]
     (changed,) = facts("customer.changed")
     assert changed["name"] == [customer.name, DETAILS.name]
     assert changed["email"] == [customer.email, DETAILS.email]
     with db.reading() as session:
         assert session.get_one(PaymentDocument, receipt).facts == frozen
-        assert queries.receipt_addresses(session, customer.id, None) == [DETAILS.email, "books@spree-bikes.test"]
+        assert queries.receipt_addresses(session, customer.id, None) == [DETAILS.email]
     assert (customer.email, "Ihre Dokumente von Nordlicht Energie GmbH gehen jetzt an eine andere Adresse") in {
         (to, subject) for to, subject, _link in mails()
     }
@@ -161,13 +159,6 @@ def test_a_vat_id_that_is_older_than_the_check_stays_as_it_is(customer: Customer
         session.get_one(Customer, customer.id).tax_id = "DE1"
     service.change_billing_details(customer.id, name="Spree AG", address="", country="DE", tax_id="DE1")
     assert (now(customer).name, now(customer).tax_id) == ("Spree AG", "DE1")
-
-
-@pytest.mark.parametrize("wrong", ["no address", "\n".join(f"a{number}@b.test" for number in range(6))])
-def test_copies_go_to_a_few_real_addresses(customer: Customer, wrong: str) -> None:
-    with pytest.raises(Invalid) as refused:
-        service.change_details(customer.id, 1, replace(DETAILS, document_emails=wrong))
-    assert refused.value.field == "document_emails"
 
 
 def test_staff_create_a_customer_whose_owner_chooses_a_password(browser: FlaskClient, mails: Mails) -> None:

@@ -41,6 +41,17 @@ def test_the_first_draft_says_what_our_records_say(answer: Answer) -> None:
     assert list(answer.row.documents) == ["receipt"]
 
 
+def test_of_a_payment_by_link_nobody_is_told_that_its_payer_was_signed_in(case: Case) -> None:
+    case.pay()
+    with db.transaction() as session:
+        session.get_one(Payment, case.payment.id).pay_link_id = "plk_1"
+    case.dispute(reason="fraudulent").heard()
+    service.gather(case.ours.id)
+    said = evidence_of(case.ours.id).texts[STATEMENT]
+    assert "through the payment link that we had e-mailed with the invoice" in said
+    assert "signed in" not in said and "in their account" not in said
+
+
 @pytest.mark.parametrize(("reason", "asked"), [("duplicate", True), ("fraudulent", False)])
 def test_what_the_reason_does_not_ask_for_is_not_told(case: Case, reason: str, asked: bool) -> None:
     case.pay().dispute(reason=reason).heard()

@@ -157,7 +157,7 @@ def test_an_address_that_was_changed_meanwhile_is_not_claimed_for_all_three(frau
     with db.reading() as session:
         customer = session.get_one(Customer, customer_id)
     details = accounts.Details(
-        name=customer.name, email="new@spree-bikes.test", document_emails="", address=customer.address,
+        name=customer.name, email="new@spree-bikes.test", address=customer.address,
         country=customer.country, tax_id=customer.tax_id, language=customer.language,
     )  # fmt: skip
     accounts.change_details(customer.id, customer.version, details)

@@ -18,6 +18,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from portal.books.models import Pack
 from portal.content import anchors
+from portal.content.mail import RefusedAddress
 from portal.core import audit, clock, company_days, db, languages
 from portal.core.config import Settings
 from portal.core.db import new_id
@@ -76,6 +77,12 @@ class History:
             self.viewer = factories.user(session, customer, "viewer", name="Eve Lang")
             factories.user(session, customer, "payer", name="Benedikt Kurz-Oberbaumbrücke", password=None)
             factories.user(session, customer, "owner", active=False)
+            self.recipient = factories.recipient(session, customer).id
+            unproved = "accounts-payable.of-the-whole-group@oberbaumbruecke-holding.test"
+            factories.recipient(session, customer, email=unproved, confirmed_at=None, with_xml=True)
+            session.add(
+                RefusedAddress(customer_id=customer.id, recipient=customer.email, refused_at=now, said="550 5.1.1")
+            )
             self.due = factories.invoice(session, customer, LINES).id
             late: dict[str, Any] = {"due_on": today - timedelta(days=6), "issued_on": today - timedelta(days=20)}
             self.overdue = factories.invoice(session, customer, **late).id
@@ -293,7 +300,9 @@ class History:
             "/account/webhooks/new",
             *(f"/account/webhooks/{one}" for one in self.endpoints),
         )
-        yield from ("/account/people", "/refunds", f"/payments/{self.succeeded}/refunds")
+        yield f"/invoices/{self.due}/pay-link"
+        yield from ("/account/people", "/account/recipients", f"/account/recipients/{self.recipient}")
+        yield from ("/refunds", f"/payments/{self.succeeded}/refunds")
         yield f"/payments/{self.succeeded}/refund-requests"
         yield from (f"/refunds/{refund}" for refund in self.refunds)
         yield from (f"/cards/setups/{setup}/outcome" for setup in self.setups)
@@ -330,7 +339,8 @@ class History:
         yield f"/support/customers/{self.customer}/statement"
         yield from (f"/support/customers/{self.customer}/statement/files/{file}" for file in self.statements)
         yield from (
-            f"/support/customers/{self.customer}/{name}" for name in (*SECTIONS, "details", "people/new", "view")
+            f"/support/customers/{self.customer}/{name}"
+            for name in (*SECTIONS, "details", "people/new", "recipients", f"recipients/{self.recipient}", "view")
         )
         yield "/support/customers/new"
         yield from (f"/support/payments/{payment}" for payment in (self.succeeded, self.declined))
@@ -341,6 +351,9 @@ class History:
         yield from ("/support/invoices/new", f"/support/invoices/{self.due}", f"/support/invoices/{self.paid}")
         yield f"/support/invoices/{self.partly}"
         yield from (
+            "/support/reminders/ended",
+            f"/support/invoices/{self.due}/reminders",
+            f"/support/invoices/{self.due}/pay-link",
             "/support/invoices/import",
             "/support/invoices/second-approvals",
             "/support/invoices/new/customers?customer=spree",

@@ -42,6 +42,7 @@ IN_RECOVERY = {
         "accounts.mail_billing_email_changed",
         "accounts.mail_inactivity",
         "accounts.mail_reset_asked",
+        "accounts.mail_recipient_confirmation",
         "accounts.mail_staff_access",
         "identity.mail_email_change",
         "identity.mail_email_changed",

@@ -1,0 +1,1 @@
+"""Paying an invoice by a link, without signing in."""

@@ -1,0 +1,1 @@
+"""Reminding customers by mail of invoices that are due."""

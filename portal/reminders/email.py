@@ -1,0 +1,75 @@
+"""The mail of a reminder: what is due, until or since when, the link by which it is paid, and the invoice as a PDF."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from portal.accounts.models import Customer
+from portal.content import language, mail
+from portal.core import company_days, config, crash, db
+from portal.core.errors import N_
+from portal.documents import queries as documents
+from portal.invoices.models import Invoice
+from portal.pay_links import service as pay_links
+from portal.reminders import queries, service
+from portal.reminders.models import InvoiceReminder
+
+_COMES_DUE: Final = N_("Invoice %(number)s from %(company)s is due on %(day)s")
+_IS_DUE: Final = N_("Payment reminder: invoice %(number)s from %(company)s was due on %(day)s")
+
+
+def send(reminder_id: str) -> None:
+    """Send a reminder to its customer, in their language, and then record that it was taken; nothing where it is not needed any more.
+
+    At least once, with the same Message-ID. Raises what mail.send raises when the server refuses.
+    """
+    row = service.still_needed(reminder_id)
+    if row is None:
+        return
+    with db.reading() as session:
+        invoice = session.get_one(Invoice, row.invoice_id)
+        customer = session.get_one(Customer, invoice.customer_id)
+    crash.point("reminder checked")
+    _send(invoice, customer.email, customer.language, f"reminder:{row.id}")
+    crash.point("reminder mailed")
+    service.mark_mailed(row.id, customer.email)
+
+
+def send_copy(reminder_id: str, recipient_id: str) -> None:
+    """Send it to a further recipient, in its language. Nothing when it is removed or gets no reminders any more, or nothing is due."""
+    with db.reading() as session:
+        row = session.get_one(InvoiceReminder, reminder_id)
+        invoice = session.get_one(Invoice, row.invoice_id)
+        found = [one for one in queries.recipients(session, invoice.customer_id) if one.id == recipient_id]
+    if invoice.amount_due.minor:
+        for recipient in found:
+            _send(invoice, recipient.email, recipient.language, f"reminder:{recipient.id}:{row.id}")
+
+
+def _send(invoice: Invoice, to: str, locale: str, key: str) -> None:
+    with db.reading() as session:
+        document = documents.of_issued_invoice(session, invoice.id)
+        pdf = documents.with_pdf(session, document.id).pdf if document else None
+    locale = language.supported(locale)
+    settings = config.current()
+    has_come = invoice.due_on < company_days.today()
+    subject = _IS_DUE if has_come else _COMES_DUE
+    mail.send(
+        key=key,
+        to=to,
+        subject=language.translate(
+            subject,
+            locale,
+            number=invoice.number,
+            company=settings.company.name,
+            day=language.date_text(invoice.due_on, locale),
+        ),
+        template="reminders/mails/reminder",
+        locale=locale,
+        customer_id=invoice.customer_id,
+        attachments=[mail.Attachment(f"{invoice.number}.pdf", "application/pdf", pdf)] if pdf is not None else [],
+        invoice=invoice,
+        has_come=has_come,
+        pay_link=pay_links.for_invoice(invoice.id),
+        see_at=f"{settings.base_url}/invoices/{invoice.id}",
+    )
