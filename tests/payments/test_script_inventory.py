@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 
 from deploy.dev.processes import ROOT
 from portal.core import config, db
+from portal.pay_links import service as pay_links
 from portal.web.static_build import STATIC
 from tests import factories
 
@@ -69,7 +71,9 @@ def test_a_page_that_takes_a_card_has_the_scripts_of_the_inventory_and_no_others
 ) -> None:
     browser, pay = payer
     seen = set()
-    for address in (pay, "/cards/new"):
+    link = pay_links.for_invoice(pay.rpartition("/")[2])
+    by_link = browser.get(urlsplit(link or "").path).location
+    for address in (pay, by_link, "/cards/new"):
         answer = browser.get(address)
         assert answer.status_code == 200
         assert answer.headers["Content-Security-Policy"] == CSP
