@@ -42,9 +42,9 @@ def test_the_first_draft_says_what_our_records_say(answer: Answer) -> None:
 
 
 def test_of_a_payment_by_link_nobody_is_told_that_its_payer_was_signed_in(case: Case) -> None:
-    case.pay()
+    payment_id = case.pay().payment.id
     with db.transaction() as session:
-        session.get_one(Payment, case.payment.id).pay_link_id = "plk_1"
+        session.get_one(Payment, payment_id).pay_link_id = "plk_1"
     case.dispute(reason="fraudulent").heard()
     service.gather(case.ours.id)
     said = evidence_of(case.ours.id).texts[STATEMENT]
