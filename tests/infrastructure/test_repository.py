@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -87,6 +88,16 @@ def found(pattern: re.Pattern[str], where: list[Path]) -> list[str]:
 
 def test_top_level_is_the_agreed_one() -> None:
     assert {path.name for path in ROOT.iterdir()} - MADE <= TOP_LEVEL
+
+
+def test_nothing_that_is_made_here_is_kept_in_git() -> None:
+    """Neither a link, which leads to a place of one machine: `.venv/` in .gitignore would leave out folders only."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a working copy of git")
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [line.split(maxsplit=3) for line in listed.stdout.splitlines()]
+    assert [path for mode, _id, _stage, path in files if mode == "120000"] == []
+    assert [path for *_more, path in files if not MADE.isdisjoint(Path(path).parts)] == []
 
 
 def test_every_text_is_utf_8() -> None:
