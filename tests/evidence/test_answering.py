@@ -82,7 +82,7 @@ def test_3d_secure_and_what_was_refunded_are_told(case: Case) -> None:
 
 def test_earlier_payments_of_the_same_card_count_when_they_are_old_enough_and_nobody_complained(case: Case) -> None:
     case.pay().dispute().heard()
-    paid = case.payment
+    paid, dispute_id = case.payment, case.ours.id
     with db.transaction() as session:
         customer = session.get_one(Customer, paid.customer_id)
 
@@ -104,7 +104,6 @@ def test_earlier_payments_of_the_same_card_count_when_they_are_old_enough_and_no
         factories.fraud_warning(session, earlier(141))
         factories.refund(session, earlier(142), status="succeeded")
         expected = [one.id for one in good[:2]]
-    dispute_id = case.ours.id
     with db.reading() as session:
         ours = disputes.dispute(session, dispute_id)
         assert [one.id for one in gathering.earlier_payments(session, ours)] == expected
