@@ -31,6 +31,7 @@ pytestmark = pytest.mark.database("sqlite")
 PAGE: Final = ROOT / "docs/how-to/ten-tasks.md"
 PICTURES: Final = ROOT / "docs/images/tasks"
 MOST_CLICKS: Final = 3
+MOST_PICTURE_BYTES: Final = 40_000
 _ROW: Final = re.compile(r"^\| \d+ \| \[(.+?)\]\(#(.+?)\) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 _STEP: Final = re.compile(r"\*\*(.+?)\*\*|`(.+?)`")
 
@@ -57,12 +58,14 @@ TASKS: Final = [
 ]
 
 
-def test_the_page_tells_of_ten_tasks() -> None:
+def test_the_page_tells_of_ten_tasks_with_a_picture_each() -> None:
     text = PAGE.read_text()
     assert len({task.anchor for task in TASKS}) == 10
     for task in TASKS:
         assert 1 <= task.clicks <= MOST_CLICKS, task.anchor
         assert f"\n## {task.anchor.replace('-', ' ').capitalize()}\n" in text.replace(",", ""), task.anchor
+        assert f"](../images/tasks/{task.picture.name})" in text, task.anchor
+        assert 0 < task.picture.stat().st_size < MOST_PICTURE_BYTES, task.anchor
 
 
 def a_busy_desk() -> User:
