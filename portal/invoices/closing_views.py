@@ -81,7 +81,9 @@ def _offers(invoice: Invoice, standing: InvoiceStanding, records: list[OutsidePa
         "A recorded payment of this invoice waits for its second approval. Please decide about that first."
     )
     void = invoice.status == InvoiceStatus.VOID and N_("This invoice is void.")
-    under_way = is_open and ways.get(standing)
+    # A record that waits holds the invoice as well: that is no reason against deciding about it.
+    is_held_by_record = bool(waits) and standing == InvoiceStanding.UNDER_REVIEW
+    under_way = is_open and not is_held_by_record and ways.get(standing)
     return {
         "record": offer(
             N_("Record as paid"),
