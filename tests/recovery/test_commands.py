@@ -47,13 +47,10 @@ def _roll_back_once_copied(writer: sqlite3.Connection, copy: Path) -> None:
     """That there was a backup is written down when the copy is there, for which the others must have ended."""
 
     def is_copied() -> bool:
-        if not copy.exists():
-            return False
-        with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as connection:
-            try:
-                return bool(connection.execute("SELECT count(*) FROM audit_events").fetchone() == (1,))
-            except sqlite3.Error:
-                return False
+        """By the two bytes of the file's head that tell its journal, which is changed last: whoever opened it as a database would stand
+        in the way of that. Source: SQLite, "Database File Format", 1.3.3.
+        """
+        return copy.exists() and copy.read_bytes()[18:20] == b"\x01\x01"
 
     eventually(is_copied, within=60)
     writer.execute("ROLLBACK")
