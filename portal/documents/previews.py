@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 # Where the number of an invoice stands, in the language of the document.
 NO_NUMBER: Final = N_("Preview: not an invoice")
+# Nobody verifies what was not issued.
+NO_CODE: Final = ""
 # Across each page, in the language of who asked for it.
 WATERMARK: Final = N_("PREVIEW – NOT AN INVOICE")
 
@@ -59,7 +61,7 @@ def facts_of(draft: InvoiceDraft, customer: Customer) -> InvoiceFacts:
         at=clock.now(),
         language=language.supported(customer.language),
         company=settings.company,
-        code="",
+        code=NO_CODE,
         base_url=settings.base_url,
     )
     number = language.translate(NO_NUMBER, issue.language)

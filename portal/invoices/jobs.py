@@ -6,7 +6,7 @@ from portal.jobs.job import job
 from portal.jobs.lanes import Lane
 
 
-@job("invoices.make_preview", once_per=("preview_id",), lane=Lane.DOCUMENTS)
+@job("documents.make_preview", once_per=("preview_id",), lane=Lane.DOCUMENTS)
 def make_preview(preview_id: str) -> None:
     """Make the PDF of an invoice that is not issued."""
 

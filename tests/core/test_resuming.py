@@ -227,11 +227,12 @@ def test_every_form_whose_session_is_gone_leads_to_the_sign_in_and_none_to_a_dea
     factories.sign_in(browser, person)
     token = csrf_token(browser)
     signed_out_in_another_tab(browser)
+    without_session = ("/sign-out", "/mails/unsubscribe/pay_1")  # by a press in a mail program, which has none
     addresses = [
         path
         for rule in app.url_map.iter_rules()
         if "POST" in (rule.methods or ()) and not rule.rule.startswith("/api/")
-        if (path := (rule.build(dict.fromkeys(rule.arguments, "pay_1")) or ("", ""))[1]) != "/sign-out"
+        if (path := (rule.build(dict.fromkeys(rule.arguments, "pay_1")) or ("", ""))[1]) not in without_session
     ]
     assert len(addresses) > 60
     for path in addresses:

@@ -51,6 +51,7 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
     app = Flask(__name__, static_folder=None, template_folder=None)
     app.config.update(
         SECRET_KEY="style-page",
+        SESSION_COOKIE_SAMESITE="Lax",
         BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "portal" / "translations"),
     )
     CSRFProtect(app)

@@ -584,7 +584,7 @@ def cut_off_elsewhere(page: Page, url: str, address: str, back: str) -> dict[str
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_page_can_be_read_by_everyone(
     settings: Settings, live_portal: LivePortal, browser: Browser, view: str
@@ -630,7 +630,7 @@ def test_every_page_can_be_read_by_everyone(
         context.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_page_of_the_second_factor_can_be_read_by_everyone(
     settings: Settings, live_portal: LivePortal, browser: Browser, view: str
@@ -676,7 +676,7 @@ def test_every_page_of_the_second_factor_can_be_read_by_everyone(
         context.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_page_of_the_operations_desk_can_be_read_by_everyone(
     settings: Settings, live_portal: LivePortal, browser: Browser, view: str
