@@ -20,6 +20,8 @@ NOT_OF_THE_API: Final = frozenset(
         "link_expired",
         "not_yet",
         "payment_record_decided",
+        "too_many_recipients",
+        "datev_not_set_up",
         "look_at_each",
         "made_already",
         "email_taken",
