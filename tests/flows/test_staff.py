@@ -77,7 +77,7 @@ def test_evidence_is_edited_staged_and_sent_by_two_people_and_wins(
         approver.goto(f"{dispute}/evidence")
         approver.get_by_role("button", name="Send to the bank").click()
         approver.get_by_role("dialog").get_by_role("button", name="Send to the bank").click()
-        expect(approver.get_by_text("The evidence is being sent to the bank.")).to_be_visible()
+        expect(approver.get_by_text("The evidence is being sent to the bank.", exact=True)).to_be_visible()
         answer.send()
         assert answer.submissions == 1
 
