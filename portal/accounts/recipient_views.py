@@ -132,7 +132,7 @@ def _list(customer_id: str, form: NewRecipientForm) -> Response:
         status=web.status(form),
         form=form,
         listed=recipients.of_customer(customer_id),
-        languages=dict(language.choices()),
+        language_names=dict(language.choices()),
         address=_address_of(customer_id),
         may_change=_may_change(),
         at_the_desk=current_user.is_staff,

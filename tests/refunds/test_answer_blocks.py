@@ -93,7 +93,7 @@ def test_what_is_filled_in_is_no_placeholder_itself(counter: Counter, admin: str
         ("T" * 81, "rejection", TEXTS, "title"),
         ("Title", "approval", TEXTS, "decision"),
         ("Title", "rejection", {}, "text_en"),
-        ("Title", "rejection", {"fr": "Non"}, "text_en"),
+        ("Title", "rejection", {"it": "No"}, "text_en"),
         ("Title", "rejection", {"en": "Dear {name}"}, "text_en"),
         ("Title", "rejection", {"en": "Dear {customer}", "de": "Guten Tag {kunde}"}, "text_de"),
         ("Title", "rejection", {"en": "Dear {customer"}, "text_en"),
