@@ -36,6 +36,11 @@ def countries() -> list[tuple[str, str]]:
     return _countries(pages.reader_language())
 
 
+def country_name(code: str) -> str:
+    """A country in the reader's language: "Germany"; the code itself when nobody knows it, and nothing for none."""
+    return dict(countries()).get(code, code) if code else ""
+
+
 class SignUpForm(ResumableForm):
     name = StringField(
         _("Name"), [InputRequired(_("Please enter your name."))], description=_("Your name or your company’s.")

@@ -265,6 +265,11 @@ class PaymentStep(Base):
 
     __table_args__ = (Index("ix_payment_steps_payment", "payment_id", "at"),)
 
+    @property
+    def shown_status(self) -> str:
+        """As `Payment.shown_status`."""
+        return statuses.shown(self.status, self.failure_code)
+
     @classmethod
     def of(cls, payment: Payment) -> PaymentStep:
         """The step that a payment has just made."""

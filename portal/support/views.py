@@ -10,6 +10,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.accounts import customer_access
+from portal.accounts.forms import country_name
 from portal.content import language
 from portal.core import audit, clock, db
 from portal.core.errors import Invalid, NotFound
@@ -137,7 +138,11 @@ def customer(customer_id: str) -> Response:
         file = queries.customer_file(session, customer_id)
     audit.record_access(customer_id, customer_id, "customer")
     return page(
-        "support/customers/show.html", file=file, customer=file.customer, offers=offers.of_customer(file.customer)
+        "support/customers/show.html",
+        file=file,
+        customer=file.customer,
+        country=country_name(file.customer.country),
+        offers=offers.of_customer(file.customer),
     )
 
 

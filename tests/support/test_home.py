@@ -136,7 +136,17 @@ def test_the_home_opens_the_oldest_request_that_one_may_decide(app: Flask) -> No
             with db.transaction() as session:
                 session.get_one(Refund, refund_id).status = RefundStatus.REJECTED
         assert browser.get(address).location == "/support/refunds", "nothing is left"
-    assert page.count('href="/support/refunds">See all') == 2
+    assert page.count(' · <a href="/support/refunds">See all') == 2
+
+
+def test_sums_of_one_age_in_several_currencies_stand_side_by_side(app: Flask) -> None:
+    with db.transaction() as session:
+        customer, day = factories.customer(session), company_days.today() - timedelta(days=20)
+        for currency in ("eur", "jpy"):
+            late: dict[str, Any] = {"due_on": day, "issued_on": day, "currency": currency}
+            factories.invoice(session, customer, **late)
+    words = " ".join(re.sub(r"<[^>]*>", "", see(app, "approver")).split())
+    assert re.search(r"The oldest for \d+ days · up to 30 days: €119.00, ¥11,900", words), words
 
 
 def test_the_figures_of_the_day_are_drawn_and_told(app: Flask) -> None:

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from portal.accounts.models import Customer
 from portal.core import audit, clock, company_days, db
 from portal.invoices.models import Invoice, OutsidePayment
-from portal.payments.models import Payment
+from portal.payments.models import Payment, PaymentStep
 from portal.support import queries
 from portal.support.models import CustomerNote
 from tests import factories
@@ -105,6 +105,23 @@ def test_results_come_as_a_part_and_enter_opens_the_only_one(desk: Desk, browse:
 
 
 # A customer
+
+
+def test_a_customers_country_and_language_stand_in_words(desk: Desk, browse: As) -> None:
+    with db.transaction() as session:
+        customer = factories.customer(session, country="CH", language="fr").id
+    page = text(browse("support"), f"/support/customers/{customer}")
+    assert "<dd>Switzerland</dd>" in page and "<dd>Français</dd>" in page
+    assert 'href="/support">Home</a>' in page
+
+
+def test_a_step_that_the_bank_refused_is_called_as_its_payment_is(desk: Desk, browse: As) -> None:
+    with db.transaction() as session:
+        refused = {"status": "requires_payment_method", "failure_code": "card_declined", "succeeded_at": None}
+        payment = factories.payment(session, desk.customer, **refused)
+        session.add(PaymentStep.of(payment))
+    steps = text(browse("support"), f"/support/payments/{payment.id}").partition(">Steps<")[2]
+    assert "Declined" in steps and "Incomplete" not in steps
 
 
 def test_every_part_of_a_customers_page_stands_alone_and_swaps_in(desk: Desk, browse: As) -> None:
