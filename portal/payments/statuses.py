@@ -71,7 +71,7 @@ def public_status(status: PaymentStatus | Unknown, *, is_unanswered: bool) -> Pa
 UNCONFIRMED: Final = frozenset({"authentication_required", "payment_intent_authentication_failure"})
 
 
-def shown(status: PaymentStatus, failure_code: str) -> str:
+def shown(status: PaymentStatus | Unknown, failure_code: str) -> str:
     """The status as a person reads it: "declined" where the bank said no to the last try, else the status itself."""
     waits = status in {PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION}
     return "declined" if waits and failure_code and failure_code not in UNCONFIRMED else status

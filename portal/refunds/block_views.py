@@ -35,7 +35,7 @@ def index() -> Response:
         found=found,
         names=names,
         decisions=block_forms.DECISIONS,
-        languages=_language_names(),
+        language_names=_language_names(),
         **lists.pager_links("support_answer_blocks.index", found),
     )
 

@@ -87,7 +87,12 @@ def within(limit: str, *whose: str) -> bool:
 
 
 def render(template: str, **context: Any) -> str:
-    """Fill a template in the reader's language, with what Flask and its extensions give to templates."""
+    """Fill a template in the reader's language, with what Flask and its extensions give to templates.
+
+    Raises ValueError for a value under a name that every page needs for its frame: the frame would show the value instead.
+    """
+    if taken := _OF_THE_FRAME.intersection(context):
+        raise ValueError(f"{template}: the frame of the page has a name of these already: {', '.join(sorted(taken))}")
     locale = reader_language()
     environments: dict[str, LocaleEnvironment] = current_app.extensions[_ENVIRONMENTS]
     if locale not in environments:
@@ -398,6 +403,13 @@ def security_headers(*, with_stripe: bool) -> dict[str, str]:
     if settings.secure_cookies:
         headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}; includeSubDomains"
     return headers
+
+
+# The names of `_context`, and of what Flask and its extensions add.
+_OF_THE_FRAME: Final = frozenset(
+    """company locale languages reader_zone request_id theme hides_address static_url style_sheets
+    g request session current_user csrf_token csrf_meta_tag""".split()
+)
 
 
 def _context() -> dict[str, Any]:

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from jinja2 import Environment, nodes
 
 from portal.content.templates import BUILT
+from portal.web import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 # Mail is read in programs that know no other style than the one on the element, and the PDFs' documents are drawn by
@@ -81,3 +83,14 @@ def test_each_name_that_a_template_reads_is_written_by_our_code() -> None:
         read = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "load"}
         unknown += [f"{path.relative_to(ROOT)}: {name}" for name in sorted(read - written - code - GIVEN)]
     assert unknown == []
+
+
+@pytest.mark.database("sqlite")
+def test_a_pages_values_never_take_the_names_of_its_frame(app: Flask) -> None:
+    """The foot once showed the languages of a list instead of those that the reader can choose."""
+    with app.test_request_context("/"):
+        shared: dict[str, object] = {}
+        app.update_template_context(shared)
+        for name in shared:
+            with pytest.raises(ValueError, match=name):
+                pages.render("errors/error.html", **{name: "something else"})

@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -117,7 +118,11 @@ def test_a_customers_country_and_language_stand_in_words(desk: Desk, browse: As)
 
 def test_a_step_that_the_bank_refused_is_called_as_its_payment_is(desk: Desk, browse: As) -> None:
     with db.transaction() as session:
-        refused = {"status": "requires_payment_method", "failure_code": "card_declined", "succeeded_at": None}
+        refused: dict[str, Any] = {
+            "status": "requires_payment_method",
+            "failure_code": "card_declined",
+            "succeeded_at": None,
+        }
         payment = factories.payment(session, desk.customer, **refused)
         session.add(PaymentStep.of(payment))
     steps = text(browse("support"), f"/support/payments/{payment.id}").partition(">Steps<")[2]
