@@ -33,12 +33,14 @@ from portal.reminders.feature import FEATURE as REMINDERS
 from portal.statements.feature import FEATURE as STATEMENTS
 from portal.stripe_events.feature import FEATURE as STRIPE_EVENTS
 from portal.support.feature import FEATURE as SUPPORT
+from portal.vat.feature import FEATURE as VAT
 from portal.web import compression, failures, features, list_views, pages, static_files, views
 from portal.webhook_endpoints.feature import FEATURE as WEBHOOK_ENDPOINTS
 
 FEATURES = (
     IDENTITY,
     ACCOUNTS,
+    VAT,
     INVOICES,
     PAYMENTS,
     PAY_LINKS,

@@ -37,6 +37,11 @@ def mail_billing_email_changed(customer_id: str, old: str, occasion: str) -> Non
     """Tell the address that was billed until now that documents go to another one."""
 
 
+@job("vat.check_id", once_per=("customer_id", "tax_id"), in_recovery=True, lane=Lane.UPKEEP)
+def check_vat_id(customer_id: str, tax_id: str) -> None:
+    """Ask VIES whether a customer's VAT ID is valid, and keep what it answers."""
+
+
 @job("accounts.mail_recipient_confirmation", in_recovery=True, lane=Lane.MESSAGES)
 def mail_recipient_confirmation(recipient_id: str, occasion: str) -> None:
     """Send the link by which a further recipient of documents confirms the address, unless it opens nothing any more."""

@@ -118,6 +118,7 @@ def add_customer(
     session.add(customer)
     session.flush()
     audit.record(session, "customer.created", customer.id, {"name": customer.name}, customer_id=customer.id)
+    _have_checked(session, customer)
     return customer
 
 
@@ -387,6 +388,14 @@ def _write(session: Session, customer: Customer, new: Mapping[str, str | bool]) 
     if changes:
         customer.version += 1
         audit.record(session, "customer.changed", customer.id, changes, customer_id=customer.id)
+    if "tax_id" in changes:
+        _have_checked(session, customer)
+
+
+def _have_checked(session: Session, customer: Customer) -> None:
+    """Have VIES asked about a VAT ID that is new, where there is one that it knows and the settings name its address."""
+    if config.current().vies_url and tax_ids.is_of_the_union(customer.tax_id):
+        jobs.check_vat_id.requeue(session, customer_id=customer.id, tax_id=customer.tax_id)
 
 
 # What people type

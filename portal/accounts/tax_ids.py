@@ -10,6 +10,7 @@ from portal.core.errors import N_, Invalid
 
 LONGEST: Final = 40
 _GREECE: Final = "EL"  # which writes GR in addresses
+_PREFIX: Final = 2
 
 
 def checked(text: str, country: str) -> str:
@@ -26,9 +27,9 @@ def checked(text: str, country: str) -> str:
     from stdnum.gb import vat as british
     from stdnum.no import mva as norwegian
 
-    members = frozenset(code.upper() for code in european.MEMBER_STATES) - {"GR"} | {_GREECE}
+    members = _prefixes()
     others = {"CH": swiss, "GB": british, "NO": norwegian}
-    prefix = "".join(mark for mark in typed.upper() if mark.isalnum())[:2]
+    prefix = plain(typed)[:_PREFIX]
     if prefix in members:
         return _valid(european, typed)
     if prefix in others:
@@ -41,6 +42,22 @@ def checked(text: str, country: str) -> str:
             prefix=_GREECE if country == "GR" else country,
         )
     return typed
+
+
+def plain(tax_id: str) -> str:
+    """Its letters and digits alone, as registers write it."""
+    return "".join(mark for mark in tax_id.upper() if mark.isalnum())
+
+
+def is_of_the_union(tax_id: str) -> bool:
+    """Whether it belongs to a member of the European Union, or to Northern Ireland (XI): VIES knows these."""
+    return plain(tax_id)[:_PREFIX] in _prefixes()
+
+
+def _prefixes() -> frozenset[str]:
+    from stdnum.eu import vat as european
+
+    return frozenset(code.upper() for code in european.MEMBER_STATES) - {"GR"} | {_GREECE}
 
 
 def _valid(kind: ModuleType, typed: str) -> str:

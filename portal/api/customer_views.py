@@ -8,6 +8,7 @@ from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 from portal.core import db
 from portal.identity import queries as users
+from portal.vat import queries as vat
 
 bp = blueprint("customers")
 
@@ -18,5 +19,6 @@ def get_me(caller: Caller) -> customer_schemas.Customer:
     """Get the customer that this token stands for, who is signed in, and what the token may do."""
     with db.reading() as session:
         customer = accounts.customer(session, caller.customer())
+        vat_id = vat.standing(session, customer)
         person = users.user(session, caller.user_id) if caller.user_id else None
-    return representations.customer(customer, caller, person)
+    return representations.customer(customer, caller, person, vat_id)

@@ -112,6 +112,7 @@ _VALUES: Final[dict[str, Any]] = {
     "supplies": "services",
     "tax": 19_00,
     "tax_id": "DE987654321",
+    "consultation_number": "WAPIAAAAZ0123456",
     "tax_rate": "19",
     "title": "Not found",
     "total": 119_00,

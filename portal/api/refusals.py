@@ -47,6 +47,7 @@ NOT_OF_THE_API: Final = frozenset(
         "provider_not_proved",
         "identity_provider_unavailable",
         "by_provider",
+        "vies_off",
     }
 )
 

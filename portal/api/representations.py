@@ -37,6 +37,7 @@ from portal.refunds import messages as refund_messages
 from portal.refunds import service as refunds
 from portal.refunds import statuses as refund_statuses
 from portal.refunds.models import Refund
+from portal.vat.queries import VatIdStanding
 from portal.web import pages
 
 Shown = TypeVar("Shown")
@@ -52,7 +53,9 @@ def whole(shown: list[Shown]) -> schemas.Page[Shown]:
     return schemas.Page[Shown](data=shown, has_more=False, next_cursor=None)
 
 
-def customer(row: Customer, caller: Caller, person: User | None) -> customer_schemas.Customer:
+def customer(
+    row: Customer, caller: Caller, person: User | None, vat_id: VatIdStanding | None
+) -> customer_schemas.Customer:
     return customer_schemas.Customer(
         id=row.id,
         name=row.name,
@@ -62,10 +65,19 @@ def customer(row: Customer, caller: Caller, person: User | None) -> customer_sch
         postal_code=row.postal_code,
         city=row.city,
         tax_id=row.tax_id,
+        tax_id_check=_tax_id_check(vat_id) if vat_id else None,
         buyer_reference=row.buyer_reference,
         language=row.language,
         person=_person(person) if person else None,
         scopes=sorted(caller.scopes),
+    )
+
+
+def _tax_id_check(known: VatIdStanding) -> customer_schemas.TaxIdCheck:
+    return customer_schemas.TaxIdCheck(
+        status=known.result,
+        checked_at=known.check.asked_at if known.check else None,
+        consultation_number=known.check.consultation_number if known.check else "",
     )
 
 

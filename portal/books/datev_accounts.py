@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from portal.core import config
-from portal.documents.untaxed import Untaxed
 from portal.ledger import LedgerAccount
+from portal.vat.untaxed import Untaxed
 
 SKR03: Final = "03"
 SKR04: Final = "04"

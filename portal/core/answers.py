@@ -1,4 +1,4 @@
-"""Whether a service that is asked within requests, and not by jobs, has answered when it was last asked.
+"""Whether a service for which no job is set down, such as one that is asked within requests, has answered when it was last asked.
 
 What jobs wait for, `portal.jobs.workers.outages_now` tells. Here whoever asks such a service writes down what came of it, so that a page
 can tell of it later without asking anybody.
@@ -16,6 +16,7 @@ from portal.core import audit, clock, db
 from portal.core.db import Base, UTCDateTime
 
 IDENTITY_PROVIDER: Final = "identity_provider"
+VIES: Final = "vies"
 # A failure is written down again after this: whoever presses a button over and over makes no writes of it.
 PAUSE: Final = timedelta(minutes=1)
 

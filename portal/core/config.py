@@ -172,6 +172,11 @@ class Settings(BaseSettings):
     # made; 0: there are no such links.
     pay_link_days: int = Field(default=60, ge=0, le=730)
 
+    # VIES, which is asked whether VAT IDs of customers are valid: the address of its REST API; nobody is asked where it is empty. And after
+    # how many days an answer is old, so that an invoice without tax has it asked for again.
+    vies_url: str = ""
+    vies_recheck_days: int = Field(default=30, ge=1, le=3_650)
+
     # The reminders of an invoice, in days after its due date, before it where negative ("-3,1,14,30"); none where it is empty.
     reminders: Annotated[tuple[int, ...], NoDecode] = ()
 
@@ -548,6 +553,9 @@ class Settings(BaseSettings):
             parts = urlsplit(origin)
             if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query or "*" in origin:
                 raise ValueError("PORTAL_API_CORS_ORIGINS holds whole origins, like https://app.example.org")
+        safe = self.environment in {"development", "test"} or self.vies_url.startswith("https://")
+        if self.vies_url and not safe:
+            raise ValueError("PORTAL_VIES_URL must start with https://")
         named = (self.staff_oidc_issuer, self.staff_oidc_client_id, self.staff_oidc_client_secret.get_secret_value())
         if any(named) and not (all(named) and self.staff_oidc_roles):
             raise ValueError("PORTAL_STAFF_OIDC_ISSUER, _CLIENT_ID, _CLIENT_SECRET and _ROLES are needed together")

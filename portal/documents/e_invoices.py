@@ -16,7 +16,7 @@ from portal.core import money
 from portal.core.errors import N_, NotFound
 from portal.documents.facts import CreditNoteFacts, Facts, InvoiceFacts, Line, Party, TaxTotal, from_json
 from portal.documents.models import Document
-from portal.documents.untaxed import Untaxed
+from portal.vat.untaxed import Untaxed
 
 log = structlog.get_logger(__name__)
 

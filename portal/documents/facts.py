@@ -20,8 +20,8 @@ from portal.core.money import Money
 from portal.core.units import Supplies, Unit
 from portal.documents import old_facts
 from portal.documents.models import DocumentKind
-from portal.documents.untaxed import Untaxed
 from portal.invoices import details
+from portal.vat.untaxed import Untaxed
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
 VERSION: Final = 7

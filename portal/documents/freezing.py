@@ -11,7 +11,7 @@ from typing import Any, Literal
 from portal.accounts.models import Customer
 from portal.core import company_days, shares
 from portal.core.config import Company
-from portal.documents import codes, e_invoices, untaxed
+from portal.documents import codes, e_invoices
 from portal.documents.facts import (
     VERSION,
     CreditNoteFacts,
@@ -31,12 +31,13 @@ from portal.documents.facts import (
     taxes_of,
 )
 from portal.documents.models import DocumentKind
-from portal.documents.untaxed import Untaxed
 from portal.invoices import details
 from portal.invoices.models import Invoice
 from portal.ledger.revenue import Part
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
+from portal.vat import untaxed
+from portal.vat.untaxed import Untaxed
 
 
 class NotAddingUp(ValueError):

@@ -69,7 +69,7 @@ class Numbers:
 
 
 def why_untaxed(session: Session, posted: Iterable[Posting]) -> dict[str, str]:
-    """Why the lines without tax of some invoices have none, as portal.documents.untaxed says it, by the invoice's id; "" where they have
+    """Why the lines without tax of some invoices have none, as portal.vat.untaxed says it, by the invoice's id; "" where they have
     several reasons, or none.
     """
     items = {str(one.item_id) for one in posted if one.tax_rate_basis_points == 0}

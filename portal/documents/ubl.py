@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from portal.documents.e_invoices import UNTAXED, category, lines_of, street
 from portal.documents.facts import CreditNoteFacts, Facts, InvoiceFacts, Line, Party, TaxTotal
-from portal.documents.untaxed import Untaxed
+from portal.vat.untaxed import Untaxed
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

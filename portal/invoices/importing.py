@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
@@ -14,7 +15,8 @@ from portal.core import db
 from portal.core.errors import N_, Invalid
 from portal.core.texts import CardNumber
 from portal.identity import queries as accounts
-from portal.invoices import service, spreadsheet
+from portal.invoices import service, spreadsheet, taxing
+from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice
 from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
 
@@ -93,6 +95,7 @@ def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
         known = service.by_external_reference(session, draft.customer_id, draft.external_reference or "")
         if known is None:
             fresh.append(replace(entry, draft=draft))
+            sheet.problems.extend(_problems_of_tax(session, entry.line, draft))
         elif (known.currency, known.total_minor) == (draft.currency, entry.totals.total_minor):
             already.append(known)
         else:
@@ -100,6 +103,14 @@ def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
             changed = Invalid(message, number=known.number, total=known.total)
             sheet.problems.append(Problem(entry.line, "invoice", changed))
     return fresh, already
+
+
+def _problems_of_tax(session: Session, line: int, draft: InvoiceDraft) -> Iterator[Problem]:
+    """At the first line of the invoice, which no draft knows the lines of the file by."""
+    try:
+        taxing.check(session, draft, session.get_one(Customer, draft.customer_id))
+    except Invalid as error:
+        yield Problem(line, "tax_rate", error)
 
 
 def customer_billed_at(email: str) -> str:

@@ -13,12 +13,13 @@ from portal.accounts.service import Deactivated
 from portal.core import audit, clock, company_days, db, numbering
 from portal.core.errors import N_, Conflict, NotFound
 from portal.core.idempotency import check_client_key
-from portal.invoices import details, drafts, price_list
+from portal.invoices import details, drafts, price_list, taxing
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.invoices.statuses import InvoiceStatus
 from portal.invoices.totals import Totals
 from portal.ledger import revenue
+from portal.vat import service as vat
 
 # Why not, for programs.
 DUPLICATE_REFERENCE: Final = "duplicate_reference"
@@ -41,8 +42,8 @@ def issue(draft: InvoiceDraft, *, client_key: str | None = None) -> Invoice:
 
     A second call issues a second invoice, unless it has the same `client_key`, the key of a form: then the first one comes back,
     without its lines. A `draft.external_reference` that the customer has already raises Conflict, and a
-    customer who is deactivated Deactivated. Raises Invalid for what portal.invoices.drafts.check and
-    price_list.check_lines refuse, NotFound for an unknown customer.
+    customer who is deactivated Deactivated. Raises Invalid for what portal.invoices.drafts.check,
+    price_list.check_lines and taxing.check refuse, NotFound for an unknown customer.
     """
     sums = drafts.check(draft)
     if client_key is not None:
@@ -70,6 +71,7 @@ def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | N
     if client_key is not None and session.scalar(select(Invoice.id).where(Invoice.client_key == client_key)):
         raise _SentBefore
     price_list.check_lines(session, draft)
+    vat_id = taxing.check(session, draft, customer)
     if draft.external_reference is not None and by_external_reference(
         session, draft.customer_id, draft.external_reference
     ):
@@ -89,6 +91,9 @@ def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | N
     }
     if not draft.mailed:
         facts["mailed"] = False
+    if vat_id is not None:
+        facts["vat_check"] = vat_id.check.id if vat_id.check else vat_id.result
+        vat.keep_fresh(session, customer)
     audit.record(session, "invoice.issued", invoice.id, facts, customer_id=invoice.customer_id)
     for also in _on_issue:
         also(session, invoice, draft)

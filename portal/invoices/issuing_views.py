@@ -15,15 +15,18 @@ from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.accounts.service import Deactivated
 from portal.content import language
-from portal.core import db
+from portal.core import config, db
 from portal.core.errors import Conflict, Invalid, NotFound
 from portal.core.permissions import Permission
-from portal.invoices import drafts, importing, previews, price_list, queries, service
+from portal.invoices import drafts, importing, previews, price_list, queries, service, taxing
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoicePreview, PriceItem
 from portal.invoices.staff_forms import InvoiceForm
 from portal.invoices.staff_views import bp
 from portal.invoices.totals import Totals
+from portal.vat import queries as vat
+from portal.vat import service as vat_ids
+from portal.vat.queries import VatIdStanding
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
 
@@ -82,11 +85,13 @@ def new() -> AnyResponse:
         if issued is not None:
             flash(gettext("Invoice %(number)s is issued.", number=issued.number), "success")
             return see_other("support_invoices.show", invoice_id=issued.id)
+    picked = _picked(form)
     return page(
         "support/invoices/new.html",
         form=form,
         reckoned=form.reckoned(),
-        picked=_picked(form),
+        picked=picked,
+        vat_id=_vat_id(picked),
         found=_fitting(form.customer.data or "") if "find" in request.form else None,
         items=_items(form.item_text.data or "") if "find_item" in request.form else None,
         added=added,
@@ -152,7 +157,12 @@ def _fitting(typed: str) -> list[Customer]:
 def total() -> Response:
     """What the lines that are typed come to so far, as the part of the form that shows it; reckoned as it will be when it is issued."""
     form = InvoiceForm()
-    return page("support/invoices/new_total.html", partial="support/invoices/_total.html", reckoned=form.reckoned())
+    return page(
+        "support/invoices/new_total.html",
+        partial="support/invoices/_total.html",
+        reckoned=form.reckoned(),
+        vat_id=_vat_id(_picked(form)),
+    )
 
 
 def _begin(form: InvoiceForm) -> None:
@@ -178,6 +188,14 @@ def _picked(form: InvoiceForm) -> Customer | None:
             return accounts.customer(session, (form.customer.data or "").strip())
     except NotFound:
         return None
+
+
+def _vat_id(customer: Customer | None) -> VatIdStanding | None:
+    """What is known of the VAT ID of a customer abroad: at home no tax rests on it."""
+    if customer is None or customer.country == config.current().company.country:
+        return None
+    with db.reading() as session:
+        return vat.standing(session, customer)
 
 
 def _told(form: InvoiceForm, act: Callable[[], T]) -> T | None:
@@ -210,17 +228,22 @@ def _draft(form: InvoiceForm) -> tuple[InvoiceDraft, Totals, Customer] | None:
         draft = form.draft(customer.id)
         with db.reading() as session:
             price_list.check_lines(session, draft)
+            taxing.check(session, draft, customer)
         return draft, drafts.check(draft), customer
 
     return _told(form, drafted)
 
 
 def _preview(draft: InvoiceDraft, sums: Totals, customer: Customer) -> Response:
+    rests_on_vat_id = bool(taxing.lines_resting_on_vat_id(draft, customer))
+    if rests_on_vat_id:
+        vat_ids.refresh(customer.id)
     return page(
         "support/invoices/preview.html",
         draft=draft,
         sums=sums,
         customer=customer,
+        vat_id=_vat_id(customer) if rests_on_vat_id else None,
         typed=[(name, text) for name, text in request.form.items(multi=True) if name not in _BUTTONS],
     )
 
@@ -274,4 +297,19 @@ def pdf_file(preview_id: str) -> Response:
 
 
 def _issue(form: InvoiceForm) -> Invoice | None:
-    return _told(form, lambda: service.issue(form.draft(_customer(form).id), client_key=form.key.data or ""))
+    def issued() -> Invoice:
+        customer = _customer(form)
+        draft = form.draft(customer.id)
+        made = service.issue(draft, client_key=form.key.data or "")
+        known = _vat_id(customer) if taxing.lines_resting_on_vat_id(draft, customer) else None
+        if known is not None and not known.is_valid:
+            flash(
+                gettext(
+                    "The VAT ID %(tax_id)s is not checked: it is not known whether tax may be left out.",
+                    tax_id=known.tax_id,
+                ),
+                "warning",
+            )
+        return made
+
+    return _told(form, issued)

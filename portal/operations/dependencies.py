@@ -100,7 +100,8 @@ def all_of_them(session: Session, *, worker_is_behind: bool) -> list[Dependency]
         )
         for service in (outages.DATABASE, outages.STRIPE, outages.MAIL)
     ]
-    return [database, stripe, _webhooks(session), mail, _identity_provider(session), _endpoints(session)]
+    others = (_identity_provider(session), _vies(session), _endpoints(session))
+    return [database, stripe, _webhooks(session), mail, *others]
 
 
 def _asked_by_jobs(
@@ -162,6 +163,23 @@ def _identity_provider(session: Session) -> Dependency:
         since=known.failing_since,
         meaning=N_("Staff cannot sign in, but for those in PORTAL_STAFF_BREAK_GLASS. Customers notice nothing."),
         advice=N_("Nothing to do here: it is asked again when somebody signs in. Ask whoever runs it."),
+    )
+
+
+def _vies(session: Session) -> Dependency:
+    name = N_("VIES (VAT IDs)")
+    if not config.current().vies_url:
+        return Dependency(name, Standing.UNUSED)
+    known = answers.of(session, answers.VIES)
+    if known is None or known.failing_since is None:
+        return Dependency(name, Standing.FINE if known else Standing.UNKNOWN, known.answered_at if known else None)
+    return Dependency(
+        name,
+        Standing.SILENT,
+        known.answered_at,
+        since=known.failing_since,
+        meaning=N_("VAT IDs are shown as not checked. Invoices are issued all the same, with a warning to staff."),
+        advice=N_("Nothing to do: each VAT ID is asked about again, for about a week."),
     )
 
 

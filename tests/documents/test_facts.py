@@ -11,7 +11,7 @@ import pytest
 
 from portal.documents import facts
 from portal.documents.facts import Line, Party
-from portal.documents.untaxed import Untaxed
+from portal.vat.untaxed import Untaxed
 from tests.documents.conftest import EGLISE, NORDLICHT, example, example_note
 
 

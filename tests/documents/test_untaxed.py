@@ -16,11 +16,11 @@ from portal.core import config, db
 from portal.core.units import Supplies
 from portal.documents import e_invoices, facts, pdf, queries, service
 from portal.documents.facts import InvoiceFacts
-from portal.documents.untaxed import Untaxed, reason
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
+from portal.vat.untaxed import Untaxed, reason
 from tests import factories
 from tests.documents.conftest import example_note
 from tests.documents.test_e_invoices import DAY, SELLER, invoice_of, judged, text
@@ -39,6 +39,9 @@ GERMAN, FRENCH, GREEK, SWISS = "DE136695976", "FR40303265045", "EL094259216", "C
         ("DE", GERMAN, "FR", "DE123456789", "services", None),
         ("DE", GERMAN, "CH", SWISS, "goods", Untaxed.EXPORT),
         ("DE", GERMAN, "CH", SWISS, "services", None),
+        ("DE", GERMAN, "GB", "XI110305878", "goods", Untaxed.INTRA_COMMUNITY),
+        ("DE", GERMAN, "GB", "XI110305878", "services", None),
+        ("DE", GERMAN, "IE", "XI110305878", "services", None),
         ("CH", SWISS, "DE", GERMAN, "services", None),
         ("DE", GERMAN, "", "", "services", None),
         ("DE", GERMAN, "DE", "", "services", Untaxed.EXEMPT),

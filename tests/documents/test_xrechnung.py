@@ -28,11 +28,11 @@ from portal.core.errors import Invalid
 from portal.documents import e_invoices, facts, old_facts, queries, xrechnung
 from portal.documents.facts import CreditNoteFacts, InvoiceFacts, Party, Reference
 from portal.documents.models import Document
-from portal.documents.untaxed import Untaxed
 from portal.documents.xrechnung import Syntax
 from portal.identity.models import User
 from portal.invoices import issuing
 from portal.invoices.drafts import InvoiceDraft, LineDraft
+from portal.vat.untaxed import Untaxed
 from tests import factories
 from tests.documents.conftest import example_note
 from tests.documents.test_e_invoices import LINES, SELLER, invoice_of, judged

@@ -15,7 +15,7 @@ FLOORS = (
     ("jobs", "content"),
     ("web",),
     ("ledger", "gateway", "stripe_sync"),
-    ("identity", "accounts"),
+    ("identity", "accounts", "vat"),
     ("webhook_endpoints", "payment_methods", "invoices"),
     ("payments",),
     ("mandates", "disputes", "refunds", "pay_links"),
@@ -32,6 +32,7 @@ FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
 # E-invoices and XRechnungen are what a document gives to programs, of_postings tells the documents that postings are about, untaxed why a
 # line has no tax, and the PDF of a preview is made where PDFs are. A form reads the filters of a list, also for the file that another
 # part makes of it.
+# What a VAT ID is like (tax_ids) is told by accounts, which keep it.
 # Sessions, links, second factors, mails to a user, and who is signed in to a browser (web) are what identity is for.
 PUBLIC = frozenset(
     {
@@ -51,6 +52,7 @@ PUBLIC = frozenset(
         "unsubscribing",
         "api_clients",
         "policy",
+        "tax_ids",
         "sessions",
         "signing_in",
         "tokens",

@@ -14,7 +14,7 @@ from portal.operations.dependencies import Dependency, Standing
 from portal.stripe_events.models import WebhookSilence
 from tests import factories
 
-ORDER = ["database", "stripe", "webhooks", "mail", "provider", "endpoints"]
+ORDER = ["database", "stripe", "webhooks", "mail", "provider", "vies", "endpoints"]
 
 
 def found(*, worker_is_behind: bool = False) -> dict[str, Dependency]:
@@ -37,6 +37,7 @@ def test_of_what_nobody_has_needed_nothing_is_claimed(database: str, settings: c
         "webhooks": Standing.UNKNOWN,
         "mail": Standing.UNKNOWN,
         "provider": Standing.UNUSED,
+        "vies": Standing.UNUSED,
         "endpoints": Standing.UNKNOWN,
     }
 

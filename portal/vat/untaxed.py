@@ -11,6 +11,7 @@ from enum import StrEnum
 from portal.core.units import Supplies
 
 _GREECE_IN_VAT_IDS = "EL"
+_UNITED_KINGDOM, _NORTHERN_IRELAND = "GB", "XI"
 
 
 class Untaxed(StrEnum):
@@ -21,6 +22,11 @@ class Untaxed(StrEnum):
     EXPORT = "export"
     EXEMPT = "exempt"
 
+    @property
+    def rests_on_buyers_vat_id(self) -> bool:
+        """Whether it holds only for a buyer whose VAT ID is valid."""
+        return self in {Untaxed.REVERSE_CHARGE, Untaxed.INTRA_COMMUNITY}
+
 
 def reason(
     *, seller: str, seller_tax_id: str, buyer: str, buyer_tax_id: str, supplies: Supplies, exemption: str
@@ -28,7 +34,8 @@ def reason(
     """Why lines without tax have none; countries by two letters. None when no rule says.
 
     Between companies of two members of the Union, both with a VAT ID of a member: services are taxed where the buyer is, who owes the tax;
-    goods are free. Goods that leave the Union are free. At home a company says itself what exempts it.
+    goods are free. Goods that leave the Union are free; those for Northern Ireland (XI) do not leave it, whereas for services it is not in
+    it. At home a company says itself what exempts it.
     """
     if not seller or not buyer:
         return None
@@ -36,7 +43,10 @@ def reason(
         return Untaxed.EXEMPT if exemption else None
     if not _is_member(seller):
         return None
-    if not _is_member(buyer):
+    is_northern_irish = buyer_tax_id[:2].upper() == _NORTHERN_IRELAND
+    if supplies == "services" and is_northern_irish:
+        return None
+    if not _is_member(buyer) and not (buyer == _UNITED_KINGDOM and is_northern_irish):
         return Untaxed.EXPORT if supplies == "goods" else None
     if not (_is_of_member(seller_tax_id) and _is_of_member(buyer_tax_id)) or seller_tax_id[:2] == buyer_tax_id[:2]:
         return None
