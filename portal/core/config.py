@@ -22,6 +22,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from portal.core import money, unsafe_settings
 from portal.core.languages import shipped as shipped_languages
 from portal.core.permissions import STAFF_ROLES, Role
+from portal.core.tax_rates import TaxRates
+from portal.core.tax_rates import parse as parse_tax_rates
 from portal.core.units import Supplies
 
 STRIPE_API = "https://api.stripe.com"
@@ -176,6 +178,9 @@ class Settings(BaseSettings):
     # how many days an answer is old, so that an invoice without tax has it asked for again.
     vies_url: str = ""
     vies_recheck_days: int = Field(default=30, ge=1, le=3_650)
+
+    # Which rates of tax there are, by country and day: "DE 19,7 2021-01-01..; FR 20,10,5.5,2.1". Without any, every rate is taken.
+    tax_rates: Annotated[tuple[TaxRates, ...], NoDecode] = ()
 
     # The reminders of an invoice, in days after its due date, before it where negative ("-3,1,14,30"); none where it is empty.
     reminders: Annotated[tuple[int, ...], NoDecode] = ()
@@ -376,6 +381,11 @@ class Settings(BaseSettings):
             raise ValueError(f"what stands behind a rate has up to {longest} digits")
         return given
 
+    @field_validator("tax_rates", mode="before")
+    @classmethod
+    def _tax_rates(cls, value: object) -> object:
+        return parse_tax_rates(value) if isinstance(value, str) else value
+
     @field_validator("reminders", mode="before")
     @classmethod
     def _reminder_days(cls, value: object) -> object:
@@ -520,6 +530,8 @@ class Settings(BaseSettings):
             raise ValueError("STRIPE_SECRET_KEY is a live key, so PORTAL_ENVIRONMENT must be production")
         if not self.stripe_webhook_secrets:
             raise ValueError("STRIPE_WEBHOOK_SECRETS is empty: webhooks could not be verified")
+        if self.tax_rates and all(one.country != self.company.country for one in self.tax_rates):
+            raise ValueError("PORTAL_TAX_RATES has no rates of the country that PORTAL_COMPANY_COUNTRY names")
         for currency, (smallest, largest) in self.pay_any_amount_limits.items():
             self._check_limits_of(currency, smallest, largest)
         self._check_api()

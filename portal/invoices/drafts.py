@@ -7,14 +7,14 @@ Nothing here touches the database. Every rule that is broken is an Invalid, whos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Final, Protocol
 
-from portal.core import company_days, config, money, texts, units
+from portal.core import company_days, config, money, tax_rates, texts, units
 from portal.core.errors import N_, Invalid
 from portal.core.money import Money
 from portal.core.units import Unit
@@ -117,6 +117,11 @@ class InvoiceDraft:
     def last_day(self) -> date:
         return self.due_on or self.first_day + timedelta(days=USUAL_DAYS_TO_PAY)
 
+    @property
+    def tax_day(self) -> date:
+        """The day whose rates of tax count: that of supply, or on which the supply ended."""
+        return self.supplied_to or self.supplied_from or self.first_day
+
 
 def check(draft: InvoiceDraft) -> Totals:
     """What the invoice comes to. Raises Invalid, the first of `problems`."""
@@ -158,13 +163,13 @@ def _rules(draft: InvoiceDraft) -> Iterator[Callable[[], None]]:
     yield lambda: texts.check(draft.note, field="note", longest=LONGEST_NOTE, allowed="\n")
     yield lambda: _check_number_of_lines(len(draft.lines))
     for index, line in enumerate(draft.lines[:MOST_LINES]):
-        yield from _rules_of_line(line, f"lines-{index}-", draft.currency)
+        yield from _rules_of_line(line, f"lines-{index}-", draft.currency, draft.tax_day)
 
 
-def _rules_of_line(line: LineDraft, at: str, currency: str) -> Iterator[Callable[[], None]]:
+def _rules_of_line(line: LineDraft, at: str, currency: str, day: date) -> Iterator[Callable[[], None]]:
     yield lambda: _check_description(line.description, f"{at}description")
     yield lambda: _check_quantity(line.quantity_thousandths, f"{at}quantity")
-    yield from rules_of_price(line, currency, at)
+    yield from rules_of_price(line, currency, day, at)
 
 
 class Priced(Protocol):
@@ -180,11 +185,11 @@ class Priced(Protocol):
     def kind(self) -> str: ...
 
 
-def rules_of_price(of: Priced, currency: str, at: str = "") -> Iterator[Callable[[], None]]:
-    """What must hold of a price, its unit, its tax and its kind; each raises Invalid, whose field begins with `at`."""
+def rules_of_price(of: Priced, currency: str, day: date, at: str = "") -> Iterator[Callable[[], None]]:
+    """What must hold of a price, its unit, its tax on this day and its kind; each raises Invalid, whose field begins with `at`."""
     if currency in money.CHARGEABLE:
         yield lambda: _check_price(of.unit_price_minor, currency, f"{at}unit_price")
-    yield lambda: _check_rate(of.tax_rate_basis_points, f"{at}tax_rate")
+    yield lambda: check_rate(of.tax_rate_basis_points, day, f"{at}tax_rate")
     yield lambda: units.check_unit(of.unit, f"{at}unit")
     yield lambda: units.check_supplies(of.kind, f"{at}supplies")
 
@@ -297,6 +302,19 @@ def _check_price(minor: int, currency: str, field: str) -> None:
         raise Invalid(N_("The unit price must be 0 or more, and at most %(largest)s."), field=field, largest=largest)
 
 
-def _check_rate(basis_points: int, field: str) -> None:
+def check_rate(basis_points: int, day: date, field: str, countries: Collection[str] | None = None) -> None:
+    """Raises Invalid for a rate that is none, or that PORTAL_TAX_RATES does not know on this day, of all countries or of those that are
+    named.
+    """
     if not 0 <= basis_points <= MOST_BASIS_POINTS:
         raise Invalid(N_("The tax rate must lie between 0 and 100 percent."), field=field)
+    table = config.current().tax_rates
+    if not tax_rates.is_known(table, basis_points, day, countries):
+        known = sorted(tax_rates.on(table, day, countries), reverse=True)
+        raise Invalid(
+            N_("There is no tax rate of %(rate)s percent on %(day)s. Known are: %(known)s."),
+            field=field,
+            rate=totals.percent(basis_points),
+            day=day,
+            known=", ".join(str(totals.percent(one)) for one in (*known, 0)),
+        )

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from portal.core import audit, clock, db, texts
+from portal.core import audit, clock, company_days, db, texts
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.units import Unit
 from portal.invoices import drafts
@@ -61,7 +61,7 @@ def _check(draft: ItemDraft) -> None:
         yield lambda: _check_name(draft.name)
         yield lambda: texts.check(draft.description, field="description", longest=drafts.LONGEST_DESCRIPTION)
         yield lambda: drafts.check_currency(draft.currency)
-        yield from drafts.rules_of_price(draft, draft.currency)
+        yield from drafts.rules_of_price(draft, draft.currency, company_days.today())
 
     if problems := drafts.broken(rules()):
         raise Refused(problems)

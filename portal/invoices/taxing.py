@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from portal.accounts.models import Customer
 from portal.core import config
 from portal.core.errors import N_, Invalid
+from portal.invoices import drafts
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.vat import queries as vat
 from portal.vat import untaxed
@@ -15,8 +16,11 @@ from portal.vat.queries import VatIdStanding
 
 def check(session: Session, draft: InvoiceDraft, customer: Customer) -> VatIdStanding | None:
     """What is known of the customer's VAT ID, where a line rests on it; None where none does. Raises Invalid (field "lines-<n>-tax_rate")
-    where VIES said that it is not valid.
+    where VIES said that it is not valid, and for a rate that is neither of our country nor of the customer's.
     """
+    countries = {config.current().company.country, customer.country}
+    for place, line in enumerate(draft.lines):
+        drafts.check_rate(line.tax_rate_basis_points, draft.tax_day, f"lines-{place}-tax_rate", countries)
     resting = lines_resting_on_vat_id(draft, customer)
     known = vat.standing(session, customer) if resting else None
     if known is not None and known.is_invalid:
