@@ -19,11 +19,13 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from portal.content import anchors
-from portal.core import audit, company_days, config, db, metrics, schema
+from portal.core import audit, company_days, config, db, metrics, money, schema
 from portal.core.commands import as_json_option, show_one, told_plainly, without_logs
-from portal.invoices import importing, spreadsheet
+from portal.core.errors import N_, Invalid
+from portal.invoices import crediting, importing, spreadsheet
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
+from portal.invoices.credit_lines import Wanted
 from portal.invoices.details import DETAILS
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.models import Invoice
@@ -259,6 +261,51 @@ def void_invoice(number: str, reason: str, *, as_json: bool) -> None:
             found = invoice_queries.by_number(session, number)
         withdrawn = invoices.void(found.id, reason)
     show_one(_facts(withdrawn), f"{withdrawn.number}: void", as_json=as_json)
+
+
+@invoice.command("credit")
+@click.argument("number")
+@click.option("--reason", required=True, help="The customer reads it on the credit note.")
+@click.option(
+    "--line",
+    "lines",
+    multiple=True,
+    metavar="PLACE;QUANTITY",
+    help="So much of the line at this place, from 1; PLACE;;NET for a net amount of it. All that is due, if no line is named.",
+)
+@as_json_option
+@with_appcontext
+def credit_invoice(number: str, reason: str, lines: tuple[str, ...], *, as_json: bool) -> None:
+    """Take back lines of an invoice that is not paid, or all that is due of it; its credit note is issued and mailed.
+
+    From the four-eyes threshold on it is only proposed: one of the staff must approve it.
+
+    \b
+    Example:
+      flask invoice credit INV-2026-000042 --reason "Returned" --line "1;0.5"
+    """
+    with told_plainly():
+        with db.reading() as session:
+            found = invoice_queries.by_number(session, number)
+        wanted = [_credited_line(text, found.currency) for text in lines] or None
+        made = crediting.credit(found.id, None, reason=reason, lines=wanted)
+        with db.reading() as session:
+            found = invoice_queries.by_number(session, number)
+    told = _facts(found) | {"credit": made.id, "credit_status": made.status, "credited": made.amount_minor}
+    show_one(told, f"{found.number}: {made.amount} {made.status}, {found.amount_due} due", as_json=as_json)
+
+
+def _credited_line(text: str, currency: str) -> Wanted:
+    """ "1;0.5" or "1;;20.00". Raises Invalid."""
+    place, quantity, net = (*(part.strip() for part in text.split(";")), "", "")[:3]
+    try:
+        return Wanted(
+            int(place),
+            spreadsheet.scaled(quantity, 3, ".") if quantity else None,
+            spreadsheet.scaled(net, money.exponent(currency), ".") if net else None,
+        )
+    except ValueError as error:
+        raise Invalid(N_("Please write a line as PLACE;QUANTITY, or as PLACE;;NET."), field="lines") from error
 
 
 @click.group("audit")

@@ -38,6 +38,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "due_on": "2026-12-15",
         "external_reference": "ERP-4711",
     },
+    "credit_invoice": {"reason": "Two of the panels were returned.", "lines": [{"line": 1, "quantity": "2"}]},
+    "reject_credit": {"reason": "The panels were replaced."},
     "add_endpoint": {
         "url": "https://erp.example.org/payments",
         "events": ["payment.succeeded", "invoice.paid"],
@@ -46,6 +48,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 }
 
 _IDS: Final = {
+    "Credit": "icr_01k8w6b2",
     "Customer": "cus_01k8vzt2",
     "Document": "rct_01k8w3z5",
     "Endpoint": "wep_01k8w0d6",
@@ -117,6 +120,7 @@ _VALUES: Final[dict[str, Any]] = {
     "title": "Not found",
     "total": 119_00,
     "amount_paid": 0,
+    "amount_credited": 0,
     "amount_due": 119_00,
     "unit": "C62",
     "unit_amount": 119_00,
@@ -133,6 +137,7 @@ _UNSET: Final = frozenset(
         "acquirer_reference_number",
         "charge_on",
         "client_secret",
+        "credit_id",
         "decline_code",
         "disabled_at",
         "disabled_reason",

@@ -10,6 +10,7 @@ from pydantic import Field
 from portal.api.schemas import (
     LARGEST_AMOUNT,
     MOST_ON_A_PAGE,
+    Amount,
     Answer,
     Currency,
     Cursor,
@@ -21,7 +22,8 @@ from portal.api.schemas import (
 )
 from portal.core.units import LABELS, Supplies, Unit
 from portal.invoices import drafts
-from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
+from portal.invoices.service import LONGEST_REASON
+from portal.invoices.statuses import CreditStatus, InvoiceStanding, InvoiceStatus
 
 _UNITS: Final = ", ".join(f"{unit} ({label.lower()})" for unit, label in LABELS.items())
 
@@ -85,7 +87,7 @@ class InvoiceSummary(Answer):
     standing: InvoiceStanding = Field(
         description="“open”, “overdue” and “retrying” (an automatic charge was declined and will be tried again): due. “processing”, "
         "“requires_action” (3-D Secure), “under_review” and “scheduled” (charged automatically): open, and on its way to be paid. "
-        "“paid” and “void”: nothing is owed."
+        "“paid”, “credited” (taken back in full before it was paid) and “void”: nothing is owed."
     )
     charge_on: date | None = Field(description="The day of the next automatic charge.")
     is_overdue: bool
@@ -94,9 +96,10 @@ class InvoiceSummary(Answer):
     tax: int
     total: int
     amount_paid: int = Field(description="What was paid of it so far, by card and in other ways.")
+    amount_credited: int = Field(description="What of it was taken back by credit notes before it was paid.")
     amount_due: int = Field(
-        description="What is left to be paid, and what a payment of it charges; 0 once it is paid or void. Less than the total while "
-        "it is partly paid."
+        description="What is left to be paid, and what a payment of it charges; 0 once it is paid, credited or void. Less than the "
+        "total while a part of it is paid or credited."
     )
     issued_on: date
     due_on: date
@@ -122,7 +125,54 @@ class Invoice(InvoiceSummary):
 class InvoiceList(Sent):
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
     cursor: Cursor | None = None
-    status: Literal["open", "overdue", "paid", "void"] | None = None
+    status: Literal["open", "overdue", "paid", "credited", "void"] | None = None
     customer_id: Text | None = Field(
         max_length=40, default=None, description="For staff and API clients, who see all customers'."
     )
+
+
+class NewCreditLine(Sent):
+    """What is credited of a line: a quantity or a net amount, and not both."""
+
+    line: int = Field(ge=1, le=drafts.MOST_LINES, description="Its place in the invoice, from 1.")
+    quantity: Quantity | None = Field(default=None, description="So much of it, as it was billed.")
+    net: Amount | None = Field(default=None, description="So much of its net amount. Its tax is added.")
+
+
+class NewCredit(Sent):
+    reason: Text = Field(
+        min_length=1, max_length=LONGEST_REASON, description="The customer reads it on the credit note."
+    )
+    lines: list[NewCreditLine] | None = Field(
+        default=None, max_length=drafts.MOST_LINES, description="What is credited; all that is due, if it is not given."
+    )
+
+
+class CreditRejection(Sent):
+    reason: Text = Field(min_length=1, max_length=LONGEST_REASON)
+
+
+class CreditLine(Answer):
+    line: int = Field(description="Its place in the invoice, from 1.")
+    quantity: str | None
+    net: int
+
+
+class Credit(Answer):
+    """What is taken back of an invoice before it is paid."""
+
+    id: str
+    invoice_id: str
+    status: CreditStatus = Field(description="“proposed” waits for a second person, and lowers nothing yet.")
+    amount: int = Field(description="With its tax.")
+    currency: str
+    lines: list[CreditLine] = Field(description="None where all rates of tax were lowered alike.")
+    reason: str
+    rejection: str | None
+    proposed_at: datetime
+    decided_at: datetime | None
+    credit_note_id: str | None = Field(description="Its PDF is at `/api/receipts/download/{credit_note_id}`.")
+
+
+class CreditList(Answer):
+    data: list[Credit]

@@ -10,8 +10,10 @@ from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
 from portal.core import db
 from portal.core.errors import Invalid, NotFound
-from portal.invoices import details, queries, service
+from portal.invoices import crediting, details, queries, service
+from portal.invoices.credit_lines import Wanted
 from portal.invoices.drafts import InvoiceDraft, LineDraft
+from portal.invoices.statuses import CreditStatus
 
 bp = blueprint("invoices")
 
@@ -103,3 +105,75 @@ def _line(line: invoice_schemas.NewInvoiceLine) -> LineDraft:
         unit=line.unit,
         supplies=line.supplies or "",
     )
+
+
+@bp.get("/invoices/<invoice_id>/credits")
+@operation("invoices:read", tag="Invoices", answer=invoice_schemas.CreditList, refusals=(404,))
+def list_credits(caller: Caller, invoice_id: str) -> invoice_schemas.CreditList:
+    """List the credits of an invoice, the first one first; its customer sees those that are booked."""
+    with db.reading() as session:
+        if caller.for_company:
+            queries.for_staff(session, invoice_id)
+        else:
+            queries.for_customer(session, invoice_id, caller.customer())
+        rows = queries.credits_of(session, invoice_id)
+        shown = [row for row in rows if caller.for_company or row.status == CreditStatus.CREDITED]
+        return invoice_schemas.CreditList(data=representations.credits_of(session, shown))
+
+
+def _credit_shown(caller: Caller, credit_id: str) -> invoice_schemas.Credit:
+    caller.reviewer()
+    with db.reading() as session:
+        row = queries.credit(session, credit_id)
+        return representations.credits_of(session, [row])[0]
+
+
+@bp.post("/invoices/<invoice_id>/credits")
+@operation(
+    "invoices:credit",
+    tag="Invoices",
+    answer=invoice_schemas.Credit,
+    status=201,
+    refusals=(404,),
+    body=invoice_schemas.NewCredit,
+    again=_credit_shown,
+    limit="changes",
+)
+def credit_invoice(caller: Caller, invoice_id: str, body: invoice_schemas.NewCredit) -> invoice_schemas.Credit:
+    """Credit an invoice that is not paid: lines, or all that is due.
+
+    For staff. What is due is lowered, and a credit note is issued. From the four-eyes threshold on, with what was credited of the invoice
+    before, a colleague must approve it first. What is paid is given back by a refund, which issues its own credit note.
+    """
+    wanted = None if body.lines is None else [_wanted(line) for line in body.lines]
+    row = crediting.credit(invoice_id, caller.reviewer(), reason=body.reason, lines=wanted, client_key=key_of(caller))
+    return _credit_shown(caller, row.id)
+
+
+def _wanted(line: invoice_schemas.NewCreditLine) -> Wanted:
+    quantity = None if line.quantity is None else int(Decimal(line.quantity) * 1_000)
+    return Wanted(line.line, quantity, line.net)
+
+
+@bp.post("/invoice-credits/<credit_id>/approval")
+@operation("invoices:credit", tag="Invoices", answer=invoice_schemas.Credit, refusals=(404, 409), limit="changes")
+def approve_credit(caller: Caller, credit_id: str) -> invoice_schemas.Credit:
+    """Approve a credit that a colleague has proposed. For staff, who signed in ten minutes ago at most. A second call changes nothing."""
+    reviewer = caller.reviewer()
+    caller.require_recent_proof()
+    return _credit_shown(caller, crediting.approve(credit_id, reviewer).id)
+
+
+@bp.post("/invoice-credits/<credit_id>/rejection")
+@operation(
+    "invoices:credit",
+    tag="Invoices",
+    answer=invoice_schemas.Credit,
+    refusals=(404,),
+    body=invoice_schemas.CreditRejection,
+    again=_credit_shown,
+    limit="changes",
+)
+def reject_credit(caller: Caller, credit_id: str, body: invoice_schemas.CreditRejection) -> invoice_schemas.Credit:
+    """Reject a credit that was proposed, or take back one's own: nothing changes. For staff."""
+    return _credit_shown(caller, crediting.reject(credit_id, caller.reviewer(), body.reason).id)

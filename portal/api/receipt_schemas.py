@@ -18,8 +18,11 @@ class Document(Answer):
     kind: DocumentKind
     number: str
     invoice_id: str | None = Field(description="Of a document of the kind `invoice`.")
-    payment_id: str | None = Field(description="Of all other kinds.")
+    payment_id: str | None = Field(
+        description="Of all other kinds, but for the credit note of an invoice that was not paid yet."
+    )
     refund_id: str | None
+    credit_id: str | None = Field(description="Of the credit note of an invoice that was not paid yet.")
     total: int
     currency: str
     issued_at: datetime

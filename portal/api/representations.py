@@ -27,9 +27,9 @@ from portal.documents import queries as receipts
 from portal.documents import xrechnung
 from portal.documents.models import Document
 from portal.identity.models import User
-from portal.invoices import details
+from portal.invoices import crediting, details, totals
 from portal.invoices import queries as invoices
-from portal.invoices.models import Invoice, InvoiceLine
+from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine
 from portal.invoices.statuses import InvoiceStatus, Standing
 from portal.payment_methods.models import PaymentMethod
 from portal.payments.models import Payment
@@ -128,6 +128,7 @@ def _invoice_facts(row: Invoice, standing: Standing) -> dict[str, object]:
         "tax": row.tax_minor,
         "total": row.total_minor,
         "amount_paid": row.paid_minor,
+        "amount_credited": row.credited_minor,
         "amount_due": row.amount_due.minor,
         "issued_on": row.issued_on,
         "due_on": row.due_on,
@@ -174,6 +175,36 @@ def _line(row: InvoiceLine) -> invoice_schemas.InvoiceLine:
         supplies=row.supplies,
         net=row.net_minor,
         tax=row.tax_minor,
+    )
+
+
+def credits_of(session: Session, rows: Sequence[InvoiceCredit]) -> list[invoice_schemas.Credit]:
+    """Credits with the ids of their credit notes."""
+    notes = receipts.notes_of_credits(session, [row.id for row in rows])
+    return [_credit(row, notes.get(row.id)) for row in rows]
+
+
+def _credit(row: InvoiceCredit, note_id: str | None) -> invoice_schemas.Credit:
+    lines = [
+        invoice_schemas.CreditLine(
+            line=line.position,
+            quantity=None if line.quantity_thousandths is None else _plain(totals.quantity(line.quantity_thousandths)),
+            net=line.net_minor,
+        )
+        for line in crediting.lines_of(row)
+    ]
+    return invoice_schemas.Credit(
+        id=row.id,
+        invoice_id=row.invoice_id,
+        status=row.status,
+        amount=row.amount_minor,
+        currency=row.currency,
+        lines=lines,
+        reason=row.reason,
+        rejection=row.rejection or None,
+        proposed_at=row.proposed_at,
+        decided_at=row.decided_at,
+        credit_note_id=note_id,
     )
 
 
@@ -280,6 +311,7 @@ def document(row: Document) -> receipt_schemas.Document:
             "invoice_id": row.invoice_id,
             "payment_id": row.payment_id,
             "refund_id": row.refund_id,
+            "credit_id": row.credit_id,
             "total": row.total_minor,
             "currency": row.currency,
             "issued_at": row.issued_at,

@@ -93,8 +93,10 @@ TABLE: Final = (
     Right(Permission.ISSUE_INVOICES, "issue an invoice", _DESK, frozenset({"invoices:write"})),
     Right(
         Permission.CLOSE_INVOICES,
-        "void an invoice, record payments of it in another way and reverse them, and approve what colleagues recorded so",
+        "void an invoice, credit it before it is paid, record payments of it in another way and reverse them, and approve what colleagues "
+        "did so",
         _APPROVERS,
+        frozenset({"invoices:credit"}),
     ),
     Right(
         Permission.MANAGE_REMINDERS,

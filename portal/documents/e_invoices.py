@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import structlog
 
+from portal.content import language
 from portal.core import money
 from portal.core.errors import N_, NotFound
-from portal.documents.facts import CreditNoteFacts, Facts, InvoiceFacts, Line, Party, TaxTotal, from_json
+from portal.documents.facts import Correcting, CorrectionFacts, Facts, InvoiceFacts, Line, Party, TaxTotal, from_json
 from portal.documents.models import Document
 from portal.vat.untaxed import Untaxed
 
@@ -39,6 +40,8 @@ UNTAXED: Final = {
     Untaxed.EXEMPT: ("E", ""),
 }
 _PAID_ONLINE: Final = "68"
+_CLEARED: Final = "97"
+OFFSET: Final = N_("Set off against invoice %(number)s.")
 _REGISTER_NOTE: Final = "REG"
 # EN 16931 has no amounts with more (BR-DEC).
 _MOST_DECIMALS: Final = 2
@@ -57,12 +60,12 @@ def missing(facts: Facts) -> tuple[str, ...]:
         found.append(N_("a currency with at most two decimals"))
     if facts.untaxed_minor or not facts.taxes or facts.has_unexplained:
         found.append(N_("why a line has no tax: no rule says it for these two parties"))
-    if Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed and isinstance(facts, CreditNoteFacts):
+    if Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed and isinstance(facts, Correcting):
         found.append(N_("the day of supply, which a credit note does not tell"))
     return tuple(found)
 
 
-def profile(facts: InvoiceFacts | CreditNoteFacts) -> str:
+def profile(facts: InvoiceFacts | Correcting) -> str:
     """The profile of the data that a document can carry, for its facts; empty when something is `missing`.
 
     The data are made and held against the schema once, before they are promised: a document that could not be made into data is issued
@@ -80,7 +83,7 @@ def profile(facts: InvoiceFacts | CreditNoteFacts) -> str:
     return PROFILE
 
 
-def xml(facts: InvoiceFacts | CreditNoteFacts, specification: str = GUIDELINE, process: str = "") -> bytes:
+def xml(facts: InvoiceFacts | Correcting, specification: str = GUIDELINE, process: str = "") -> bytes:
     """The XML of a document for which nothing is `missing`; the same facts give the same bytes. `specification` and `process` are what it
     says of itself (BT-24, BT-23): a narrower standard asks for others.
 
@@ -116,7 +119,7 @@ def of(document: Document) -> bytes:
 
 def inside(facts: Facts) -> bytes | None:
     """The XML for the PDF of a document; None for one that carries none."""
-    if not isinstance(facts, InvoiceFacts | CreditNoteFacts) or not facts.e_invoice:
+    if not isinstance(facts, InvoiceFacts | Correcting) or not facts.e_invoice:
         return None
     return xml(facts)
 
@@ -180,9 +183,9 @@ def street(party: Party) -> list[str]:
     return [line for line in party.address if not party.city or line not in town]
 
 
-def lines_of(facts: InvoiceFacts | CreditNoteFacts) -> tuple[Line, ...]:
-    """A credit note has none of its own: it corrects what each rate comes to."""
-    if isinstance(facts, InvoiceFacts):
+def lines_of(facts: InvoiceFacts | Correcting) -> tuple[Line, ...]:
+    """Most credit notes have none of their own: they correct what each rate comes to."""
+    if isinstance(facts, InvoiceFacts) or (isinstance(facts, CorrectionFacts) and facts.lines):
         return facts.lines
     return tuple(
         Line(
@@ -215,14 +218,14 @@ def _item(number: int, line: Line, facts: Facts) -> Any:
     return item
 
 
-def _settlement(settlement: Any, facts: InvoiceFacts | CreditNoteFacts) -> None:
+def _settlement(settlement: Any, facts: InvoiceFacts | Correcting) -> None:
     from drafthorse.models.payment import PaymentMeans, PaymentTerms
 
     settlement.currency_code = facts.currency.upper()
     for tax in facts.taxes:
         settlement.trade_tax.add(_tax(tax, facts))
     means: Any = PaymentMeans()
-    means.type_code = _PAID_ONLINE
+    means.type_code = means_of(facts)
     settlement.payment_means.add(means)
     paid_minor = 0
     if isinstance(facts, InvoiceFacts):
@@ -231,7 +234,12 @@ def _settlement(settlement: Any, facts: InvoiceFacts | CreditNoteFacts) -> None:
         terms.due = facts.due_on
         settlement.terms.add(terms)
     else:
-        paid_minor = facts.total_minor  # the money has gone back
+        if isinstance(facts, CorrectionFacts):
+            offset: Any = PaymentTerms()
+            offset.description = offset_text(facts)
+            settlement.terms.add(offset)
+        else:
+            paid_minor = facts.total_minor  # the money has gone back
         settlement.invoice_referenced_document.issuer_assigned_id = facts.corrects_number
         settlement.invoice_referenced_document.issue_date_time = facts.corrects_issued_on
     total = settlement.monetary_summation
@@ -241,6 +249,16 @@ def _settlement(settlement: Any, facts: InvoiceFacts | CreditNoteFacts) -> None:
     total.grand_total = _amount(facts.total_minor, facts)
     total.prepaid_total = _amount(paid_minor, facts)
     total.due_amount = _amount(facts.total_minor - paid_minor, facts)
+
+
+def means_of(facts: InvoiceFacts | Correcting) -> str:
+    """How it is paid (BT-81): through the portal; a correction of what was not paid is set off against its invoice."""
+    return _CLEARED if isinstance(facts, CorrectionFacts) else _PAID_ONLINE
+
+
+def offset_text(facts: CorrectionFacts) -> str:
+    """The terms of payment (BT-20) of such a correction, in the document's language."""
+    return language.translate(OFFSET, facts.language, number=facts.corrects_number)
 
 
 def _tax(tax: TaxTotal, facts: Facts) -> Any:

@@ -106,13 +106,14 @@ def _send_document(document: Document, to: str, locale: str, occasion: str, *, w
     if data is not None:
         attachments.append(mail.Attachment(f"{document.number}.xml", e_invoices.MIME_TYPE, data))
     told = _told_beside(document)
-    _send(document, to, locale, occasion, SUBJECTS[document.kind], document.kind, attachments=attachments, **told)
+    template = queries.facts_of(document).kind
+    _send(document, to, locale, occasion, SUBJECTS[document.kind], template, attachments=attachments, **told)
 
 
 def _told_beside(document: Document) -> dict[str, Any]:
     """What a mail says and its document does not, for it is true today only."""
     with db.reading() as session:
-        if isinstance(document, RefundDocument):
+        if document.refund_id is not None:
             return {"expected_by": session.get_one(Refund, document.refund_id).expected_by}
         if isinstance(document, InvoiceDocument):
             invoice = session.get_one(Invoice, document.invoice_id)
@@ -147,8 +148,10 @@ def tell_of_held(document_id: str) -> None:
 
 def _place_of(document: Document) -> str:
     """The page at the staff's desk where a document is."""
-    if document.invoice_id is not None:
-        return f"/support/invoices/{document.invoice_id}"
+    with db.reading() as session:
+        invoice_id = queries.invoice_corrected(session, document)
+    if document.invoice_id or invoice_id:
+        return f"/support/invoices/{document.invoice_id or invoice_id}"
     return f"/support/payments/{document.payment_id}"
 
 

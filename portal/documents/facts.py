@@ -294,6 +294,28 @@ class CreditNoteFacts(RefundFacts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionFacts(Facts):
+    """Everything a credit note says of an invoice that was not paid yet: no money goes back, less is due.
+
+    `lines` are those of the invoice that were credited, with what was; none where all rates were lowered alike. `reason` is in the words of
+    staff, and `left_minor` what was due of the invoice from then on.
+    """
+
+    kind: Literal["correction"] = "correction"
+    lines: tuple[Line, ...]
+    corrects: Literal["invoice"] = "invoice"
+    corrects_number: str
+    corrects_issued_on: date
+    reason: str
+    left_minor: int
+    e_invoice: str = ""  # as of an invoice
+
+
+# Both are credit notes.
+Correcting = CreditNoteFacts | CorrectionFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefundConfirmationFacts(RefundFacts):
     """Everything a refund confirmation says: which payment the money came from. No invoice is corrected, and no tax stands on it."""
 
@@ -302,7 +324,9 @@ class RefundConfirmationFacts(RefundFacts):
     confirmation_issued_on: date
 
 
-AnyFacts = InvoiceFacts | ReceiptFacts | PaymentConfirmationFacts | CreditNoteFacts | RefundConfirmationFacts
+AnyFacts = (
+    InvoiceFacts | ReceiptFacts | PaymentConfirmationFacts | CreditNoteFacts | CorrectionFacts | RefundConfirmationFacts
+)
 _ADAPTER: Final[TypeAdapter[AnyFacts]] = TypeAdapter(Annotated[AnyFacts, Field(discriminator="kind")])
 
 

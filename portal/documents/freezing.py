@@ -11,9 +11,11 @@ from typing import Any, Literal
 from portal.accounts.models import Customer
 from portal.core import company_days, shares
 from portal.core.config import Company
+from portal.core.units import Unit
 from portal.documents import codes, e_invoices
 from portal.documents.facts import (
     VERSION,
+    CorrectionFacts,
     CreditNoteFacts,
     Facts,
     Imprint,
@@ -32,7 +34,8 @@ from portal.documents.facts import (
 )
 from portal.documents.models import DocumentKind
 from portal.invoices import details
-from portal.invoices.models import Invoice
+from portal.invoices.credit_lines import CreditedLine
+from portal.invoices.models import Invoice, InvoiceCredit
 from portal.ledger.revenue import Part
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -256,6 +259,67 @@ def credit_note(
     return replace(frozen, e_invoice=e_invoices.profile(frozen))
 
 
+def correction(
+    invoice: Invoice,
+    credit: InvoiceCredit,
+    corrected: Corrected,
+    given: Sequence[Part],
+    earlier: Sequence[Facts],
+    stated: Sequence[Line],
+    issue: Issue,
+) -> CorrectionFacts:
+    """The facts of the credit note of an invoice of which nothing is given back, which has its customer and lines loaded.
+
+    `given` is what the books lowered its price by, `earlier` are the facts of its credit notes that stand, and `stated` its lines as its
+    document has them. Raises NotAddingUp where these do not come to the credit.
+    """
+    if sum(part.total_minor for part in given) != credit.amount_minor:
+        raise NotAddingUp(f"the parts of {credit.id} do not come to {credit.amount_minor}")
+    lines = _credited_lines(credit, given, stated)
+    of_rates = (row for part in given for row in _rows(part, part.rate or 0, corrected, earlier))
+    taxes = taxes_of(lines) if lines else tuple(of_rates)
+    tax_minor = sum(tax.tax_minor for tax in taxes)
+    frozen = CorrectionFacts(
+        **issue.common(invoice.customer, invoice.currency),
+        number=issue.number_of(DocumentKind.CREDIT_NOTE),
+        issued_on=issue.day,
+        lines=lines,
+        corrects_number=corrected.number,
+        corrects_issued_on=corrected.issued_on,
+        reason=credit.reason,
+        left_minor=invoice.amount_due.minor,
+        taxes=taxes,
+        net_minor=credit.amount_minor - tax_minor,
+        tax_minor=tax_minor,
+        total_minor=credit.amount_minor,
+        reference=reference(None, invoice),
+    )
+    if Untaxed.EXEMPT in frozen.reasons_untaxed:
+        frozen = replace(frozen, exemption=corrected.exemption)
+    return replace(frozen, e_invoice=e_invoices.profile(frozen))
+
+
+def _credited_lines(credit: InvoiceCredit, given: Sequence[Part], stated: Sequence[Line]) -> tuple[Line, ...]:
+    """The credited lines, with the tax that goes back at their rate dealt out to them. A part of a price is one piece at that price."""
+    credited = [CreditedLine.from_json(line) for line in credit.lines]
+    lines = []
+    for one in credited:
+        line = replace(stated[one.position - 1], net_minor=one.net_minor, tax_minor=0)
+        if one.quantity_thousandths is None:
+            line = replace(line, quantity_thousandths=1000, unit=Unit.ONE, unit_price_minor=one.net_minor)
+        else:
+            line = replace(line, quantity_thousandths=one.quantity_thousandths)
+        lines.append(line)
+    for part in given:
+        reached = 0
+        for at, line in enumerate(lines):
+            if line.tax_rate_basis_points == part.rate:
+                before = part.tax_minor * reached // part.net_minor
+                reached += line.net_minor
+                lines[at] = replace(line, tax_minor=part.tax_minor * reached // part.net_minor - before)
+    return tuple(lines)
+
+
 def refund_confirmation(
     refund: Refund, payment: Payment, confirmation: Facts, customer: Customer, of: Reference, issue: Issue
 ) -> RefundConfirmationFacts:
@@ -331,6 +395,11 @@ def _of_payment(payment: Payment) -> tuple[Line, ...]:
         )
         for item in payment.lines
     )
+
+
+def lines_of(invoice: Invoice) -> tuple[Line, ...]:
+    """The lines of an invoice, which are loaded, as a document has them."""
+    return _of_invoice(invoice)
 
 
 def _of_invoice(invoice: Invoice) -> tuple[Line, ...]:

@@ -59,7 +59,8 @@ NO_INVOICE: Final = text(f"kind <> '{DocumentKind.INVOICE}'")
 
 
 class Document(Base):
-    """An invoice has an `invoice_id` and no payment; all others have a `payment_id`, and those of refunds a `refund_id`.
+    """An invoice has an `invoice_id` and no payment. Documents of money that moved have a `payment_id`, and those of refunds a `refund_id`;
+    a credit note of an invoice that was not paid yet has a `credit_id` in their place.
 
     `revoked_at`: the refund failed after all, or the invoice was voided; `revocation_mailed_at` is for refunds alone.
     """
@@ -72,6 +73,7 @@ class Document(Base):
     invoice_id: Mapped[str | None] = mapped_column(ForeignKey("invoices.id"), unique=True)
     payment_id: Mapped[str | None] = mapped_column(ForeignKey("payments.id"))
     refund_id: Mapped[str | None] = mapped_column(ForeignKey("refunds.id"), unique=True)
+    credit_id: Mapped[str | None] = mapped_column(ForeignKey("invoice_credits.id"), unique=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     total_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
@@ -94,9 +96,17 @@ class Document(Base):
     __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_abstract": True}  # noqa: RUF012  # SQLAlchemy's form
     __table_args__ = (
         one_of("kind", DocumentKind),
-        CheckConstraint(f"({_listed(OF_REFUNDS)}) = (refund_id IS NOT NULL)", name="refund_of_credit_note"),
+        CheckConstraint(
+            f"({_listed(OF_REFUNDS)}) = (refund_id IS NOT NULL OR credit_id IS NOT NULL)", name="refund_of_credit_note"
+        ),
+        CheckConstraint(
+            f"credit_id IS NULL OR (refund_id IS NULL AND kind = '{DocumentKind.CREDIT_NOTE}')", name="credit_or_refund"
+        ),
         CheckConstraint(f"(kind = '{DocumentKind.INVOICE}') = (invoice_id IS NOT NULL)", name="invoice_of_invoice"),
-        CheckConstraint(f"(kind = '{DocumentKind.INVOICE}') = (payment_id IS NULL)", name="payment_of_others"),
+        CheckConstraint(
+            f"(kind = '{DocumentKind.INVOICE}' OR credit_id IS NOT NULL) = (payment_id IS NULL)",
+            name="payment_of_others",
+        ),
         CheckConstraint(f"NOT ({_listed(OF_PAYMENTS)}) OR revoked_at IS NULL", name="receipts_stand"),
         Index(
             "uq_documents_receipt", "payment_id", unique=True, sqlite_where=_OF_PAYMENTS, postgresql_where=_OF_PAYMENTS
@@ -176,13 +186,13 @@ class PaymentConfirmation(PaymentDocument):
 
 
 class RefundDocument(Document):
-    """One a refund that has succeeded. When the refund fails after all it is revoked; its number stays used."""
+    """One a refund that has succeeded, or a credit of an invoice. If the refund fails after all it is revoked; its number stays used."""
 
     __mapper_args__ = {"polymorphic_abstract": True}  # noqa: RUF012
 
 
 class CreditNote(RefundDocument):
-    """Of a refund that lowers a price: it corrects an invoice, or the receipt that is one, with its tax."""
+    """Of a refund that lowers a price, or of a credit before a payment: it corrects an invoice, or a receipt that is one, with its tax."""
 
     __mapper_args__ = {"polymorphic_identity": DocumentKind.CREDIT_NOTE}  # noqa: RUF012
 

@@ -28,8 +28,8 @@ def base_kind(posting: Posting) -> str:
 
 
 def movement(posting: Posting) -> str:
-    """Which thing that happened it belongs to: the id of a refund, here or at Stripe, or what its reference ends with. An invoice and a
-    sale have one for all of their rates.
+    """Which thing that happened it belongs to: the id of a refund, here or at Stripe, of a credit, or what its reference ends with. An
+    invoice and a sale have one for all of their rates.
     """
     parts = posting.reference.removeprefix("reversed:").split(":")
     if parts[0] in {"credit", "returned"}:
@@ -53,6 +53,8 @@ class Numbers:
         ids = dict(_found(session, select(column, Refund.id), column, moved))
         noted = RefundDocument.refund_id
         numbers = dict(_found(session, select(noted, Document.number), noted, moved | set(ids.values())))
+        noted = RefundDocument.credit_id
+        numbers |= dict(_found(session, select(noted, Document.number), noted, moved))
         self._of_refunds = numbers | {stripe: numbers.get(refund, "") for stripe, refund in ids.items()}
 
     def invoice(self, posting: Posting) -> str:

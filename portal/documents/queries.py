@@ -27,6 +27,7 @@ from portal.documents.models import (
     NOT_HELD,
     REVOKED,
     UNMAILED,
+    CreditNote,
     Document,
     DocumentArchive,
     DocumentKind,
@@ -35,6 +36,7 @@ from portal.documents.models import (
     RefundDocument,
 )
 from portal.identity import queries as users
+from portal.invoices.models import InvoiceCredit
 from portal.payments import jobs as payment_jobs
 from portal.payments import queries as payments
 from portal.payments.models import Payment
@@ -158,6 +160,25 @@ def receipt_of(session: Session, payment_id: str) -> PaymentDocument | None:
 def invoice_paid(session: Session, document: Document) -> str | None:
     """The id of the invoice that the payment of a document is for."""
     return session.scalar(select(Payment.invoice_id).where(Payment.id == document.payment_id))
+
+
+def invoice_corrected(session: Session, document: Document) -> str | None:
+    """The id of the invoice that a credit note corrects of which nothing was given back; None for all other documents."""
+    if document.credit_id is None:
+        return None
+    return session.scalar(select(InvoiceCredit.invoice_id).where(InvoiceCredit.id == document.credit_id))
+
+
+def corrections_of(session: Session, invoice_id: str) -> list[CreditNote]:
+    """The credit notes of an invoice of which nothing was given back, the first one first; portal.invoices.crediting keeps them few."""
+    found = select(CreditNote).join(InvoiceCredit, InvoiceCredit.id == CreditNote.credit_id)
+    return list(session.scalars(found.where(InvoiceCredit.invoice_id == invoice_id).order_by(CreditNote.issued_at)))
+
+
+def notes_of_credits(session: Session, credit_ids: Sequence[str]) -> dict[str, str]:
+    """The credit note of each of these credits of invoices that has one, by the credit's id."""
+    query = select(CreditNote.credit_id, CreditNote.id).where(CreditNote.credit_id.in_(credit_ids))
+    return {str(row.credit_id): row.id for row in session.execute(query)}
 
 
 def of_issued_invoice(session: Session, invoice_id: str) -> InvoiceDocument | None:

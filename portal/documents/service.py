@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from portal.accounts.models import Customer
@@ -34,10 +34,12 @@ from portal.documents.models import (
 )
 from portal.documents.packing import pack
 from portal.documents.pdf import draw
+from portal.invoices import crediting
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft
-from portal.invoices.models import Invoice
+from portal.invoices.models import Invoice, InvoiceCredit
 from portal.jobs import outbox
+from portal.ledger import revenue
 from portal.payments import jobs as payment_jobs
 from portal.payments.models import Payment
 from portal.refunds import jobs as refund_jobs
@@ -186,14 +188,38 @@ def _corrected(
     """What a credit note corrects (the invoice, or where there is none the receipt, of which `said` are the facts), and what the credit
     notes of that say which stand, of whichever payment they are.
     """
-    standing = select(CreditNote.facts).where(CreditNote.revoked_at.is_(None))
     if invoice is None:
-        corrected, standing = freezing.of_receipt(said), standing.where(CreditNote.payment_id == payment.id)
+        standing = select(CreditNote.facts).where(CreditNote.revoked_at.is_(None), CreditNote.payment_id == payment.id)
+        corrected = freezing.of_receipt(said)
     else:
         issued = queries.of_issued_invoice(session, invoice.id)
         corrected = freezing.of_invoice(invoice, facts.from_json(issued.facts) if issued else None)
-        standing = standing.join(Payment, Payment.id == CreditNote.payment_id).where(Payment.invoice_id == invoice.id)
+        standing = _standing_of(invoice.id)
     return corrected, [facts.from_json(written) for written in session.scalars(standing)]
+
+
+@crediting.on_credit
+def issue_correction(session: Session, invoice: Invoice, credit: InvoiceCredit) -> None:
+    """Freeze what the credit note of an unpaid invoice says, in the transaction that lowers what is due, with the next number of credit
+    notes; the jobs that render and mail it come after that. Raises freezing.NotAddingUp.
+    """
+    issued = queries.of_issued_invoice(session, invoice.id)
+    said = facts.from_json(issued.facts) if issued else None
+    corrected = freezing.of_invoice(invoice, said)
+    given = revenue.given_back(session, invoice.id, credit.id)
+    earlier = [facts.from_json(written) for written in session.scalars(_standing_of(invoice.id))]
+    stated = said.lines if isinstance(said, facts.InvoiceFacts) else freezing.lines_of(invoice)
+    issue = _begin_issue(session, DocumentKind.CREDIT_NOTE, invoice.customer, None)
+    frozen = freezing.correction(invoice, credit, corrected, given, earlier, stated, issue)
+    _add(session, CreditNote(credit_id=credit.id), frozen, invoice.customer, issue, None)
+
+
+def _standing_of(invoice_id: str) -> Select[dict[str, Any]]:
+    """The facts of the credit notes of an invoice that stand: those of refunds of its payments, and those of its own credits."""
+    paid = select(Payment.id).where(Payment.invoice_id == invoice_id)
+    credited = select(InvoiceCredit.id).where(InvoiceCredit.invoice_id == invoice_id)
+    of_it = or_(CreditNote.payment_id.in_(paid), CreditNote.credit_id.in_(credited))
+    return select(CreditNote.facts).where(CreditNote.revoked_at.is_(None), of_it)
 
 
 def revoke_credit_note(refund_id: str) -> None:
@@ -260,7 +286,7 @@ def _add(
     kept: Kept | None,
 ) -> str:
     """Write the document with its audit event, and the jobs that render it, and write at Stripe which number it has."""
-    document.id = kept.document_id if kept else db.new_id(PREFIX[frozen.kind])
+    document.id = kept.document_id if kept else db.new_id(PREFIX[document.kind])
     document.code = issue.code
     document.number = frozen.number
     document.customer_id = customer.id
@@ -278,6 +304,8 @@ def _add(
     }
     if document.refund_id is not None:
         told["refund"] = document.refund_id
+    if document.credit_id is not None:
+        told["invoice"] = frozen.reference.invoice_number
     if document.kind == DocumentKind.INVOICE:
         pass  # that the invoice was issued is recorded with the invoice
     elif kept is None:

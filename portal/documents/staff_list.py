@@ -81,6 +81,8 @@ def state_of(document: Document) -> str:
 def _page_of(document: Document) -> tuple[str, dict[str, str | None]]:
     if document.invoice_id is not None:
         return "support_invoices.show", {"invoice_id": document.invoice_id}
+    if document.credit_id is not None:
+        return "support_documents.place", {"document_id": document.id}
     return "support_payments.show", {"payment_id": document.payment_id}
 
 

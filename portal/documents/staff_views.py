@@ -83,6 +83,7 @@ def of_invoice(invoice_id: str) -> Response:
             queries.sent_to(session, document) or ", ".join(queries.addresses(session, document)) if document else ""
         )
         refused = queries.refused_mail(session, document) if document else ""
+        corrections = queries.corrections_of(session, invoice_id)
     audit.record_access(invoice_id, invoice.customer_id, "invoice")
     said = facts.from_json(document.facts) if document else None
     return page(
@@ -96,6 +97,7 @@ def of_invoice(invoice_id: str) -> Response:
         missing=e_invoices.missing(said) if said else (),
         x_rechnung=said is not None and xrechnung.is_ready(said),
         x_missing=xrechnung.missing(said) if said and xrechnung.reference(said) else (),
+        corrections=[(one, _sending(one)) for one in corrections],
     )
 
 
@@ -131,6 +133,15 @@ def x_rechnung(document_id: str, syntax: str) -> Response:
     return as_x_rechnung(document, syntax)
 
 
+@bp.get("/<document_id>")
+@staff_only(Permission.LOOK_UP)
+def place(document_id: str) -> AnyResponse:
+    """The page of what a document is about. Raises NotFound."""
+    with db.reading() as session:
+        document = queries.for_company(session, document_id)
+    return _place_of(document)
+
+
 @bp.post("/<document_id>/rendering")
 @staff_only(Permission.SEND_DOCUMENTS)
 def render_held(document_id: str) -> AnyResponse:
@@ -145,8 +156,10 @@ def render_held(document_id: str) -> AnyResponse:
 
 
 def _place_of(document: Document) -> AnyResponse:
-    if document.invoice_id is not None:
-        return see_other("support_invoices.show", invoice_id=document.invoice_id)
+    with db.reading() as session:
+        invoice_id = document.invoice_id or queries.invoice_corrected(session, document)
+    if invoice_id is not None:
+        return see_other("support_invoices.show", invoice_id=invoice_id)
     return see_other("support_payments.show", payment_id=document.payment_id)
 
 

@@ -11,8 +11,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from portal.documents.e_invoices import UNTAXED, category, lines_of, street
-from portal.documents.facts import CreditNoteFacts, Facts, InvoiceFacts, Line, Party, TaxTotal
+from portal.documents.e_invoices import UNTAXED, category, lines_of, means_of, offset_text, street
+from portal.documents.facts import Correcting, CorrectionFacts, Facts, InvoiceFacts, Line, Party, TaxTotal
 from portal.vat.untaxed import Untaxed
 
 if TYPE_CHECKING:
@@ -23,10 +23,9 @@ _AGGREGATE: Final = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregat
 _BASIC: Final = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"
 
 _INVOICE, _CREDIT_NOTE = "380", "381"
-_PAID_ONLINE: Final = "68"
 
 
-def xml(facts: InvoiceFacts | CreditNoteFacts, specification: str, process: str) -> bytes:
+def xml(facts: InvoiceFacts | Correcting, specification: str, process: str) -> bytes:
     """The document, for which nothing is missing (portal.documents.e_invoices.missing); the same facts give the same bytes."""
     from lxml import etree
 
@@ -53,7 +52,7 @@ def xml(facts: InvoiceFacts | CreditNoteFacts, specification: str, process: str)
         _day(period, "EndDate", facts.supplied_until)
     if order := facts.reference.details.get("reference"):
         _text(_part(root, "OrderReference"), "ID", order)
-    if isinstance(facts, CreditNoteFacts):
+    if isinstance(facts, Correcting):
         corrected = _part(_part(root, "BillingReference"), "InvoiceDocumentReference")
         _text(corrected, "ID", facts.corrects_number)
         _day(corrected, "IssueDate", facts.corrects_issued_on)
@@ -121,11 +120,13 @@ def _supply(root: _Element, facts: Facts) -> None:
         _text(country, "IdentificationCode", facts.buyer.country)
 
 
-def _payment(root: _Element, facts: InvoiceFacts | CreditNoteFacts) -> None:
+def _payment(root: _Element, facts: InvoiceFacts | Correcting) -> None:
     means = _part(root, "PaymentMeans")
-    _text(means, "PaymentMeansCode", _PAID_ONLINE)
+    _text(means, "PaymentMeansCode", means_of(facts))
     if isinstance(facts, InvoiceFacts):
         _text(means, "PaymentID", facts.number)
+    elif isinstance(facts, CorrectionFacts):
+        _text(_part(root, "PaymentTerms"), "Note", offset_text(facts))
 
 
 def _taxes(root: _Element, facts: Facts) -> None:
@@ -149,8 +150,9 @@ def _category(place: _Element, name: str, of: TaxTotal | Line, facts: Facts) -> 
     _text(_part(made, "TaxScheme"), "ID", "VAT")
 
 
-def _totals(root: _Element, facts: InvoiceFacts | CreditNoteFacts) -> None:
-    paid_minor = 0 if isinstance(facts, InvoiceFacts) else facts.total_minor  # the money has gone back
+def _totals(root: _Element, facts: InvoiceFacts | Correcting) -> None:
+    # The money of a refund has gone back.
+    paid_minor = 0 if isinstance(facts, InvoiceFacts | CorrectionFacts) else facts.total_minor
     total = _part(root, "LegalMonetaryTotal")
     for name, minor in (
         ("LineExtensionAmount", facts.net_minor),
@@ -162,7 +164,7 @@ def _totals(root: _Element, facts: InvoiceFacts | CreditNoteFacts) -> None:
         _amount(total, name, minor, facts)
 
 
-def _line(root: _Element, number: int, line: Line, facts: InvoiceFacts | CreditNoteFacts) -> None:
+def _line(root: _Element, number: int, line: Line, facts: InvoiceFacts | Correcting) -> None:
     is_invoice = isinstance(facts, InvoiceFacts)
     made = _part(root, "InvoiceLine" if is_invoice else "CreditNoteLine")
     _text(made, "ID", str(number))

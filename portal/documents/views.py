@@ -29,12 +29,13 @@ MOST_POLLS: Final = 150
 # A page has fewer rows.
 MOST_TICKED: Final = 200
 
-# The page of each kind.
+# The page of each kind of facts.
 TEMPLATES: Final = {
-    DocumentKind.RECEIPT: "documents/receipt.html",
-    DocumentKind.PAYMENT_CONFIRMATION: "documents/payment_confirmation.html",
-    DocumentKind.CREDIT_NOTE: "documents/credit_note.html",
-    DocumentKind.REFUND_CONFIRMATION: "documents/refund_confirmation.html",
+    "receipt": "documents/receipt.html",
+    "payment_confirmation": "documents/payment_confirmation.html",
+    "credit_note": "documents/credit_note.html",
+    "correction": "documents/correction.html",
+    "refund_confirmation": "documents/refund_confirmation.html",
 }
 
 
@@ -112,14 +113,16 @@ def show(document_id: str) -> AnyResponse:
     """One of them; an invoice has its own page."""
     with db.reading() as session:
         document = queries.for_customer(session, document_id, guards.customer_id())
-        invoice_id = document.invoice_id or queries.invoice_paid(session, document)
+        invoice_id = (
+            document.invoice_id
+            or queries.invoice_paid(session, document)
+            or queries.invoice_corrected(session, document)
+        )
     if document.kind == DocumentKind.INVOICE:
         return pages.see_other("invoices.show", invoice_id=invoice_id)
     said = facts.from_json(document.facts)
     is_ready = xrechnung.is_ready(said)
-    return pages.page(
-        TEMPLATES[document.kind], document=document, facts=said, invoice_id=invoice_id, x_rechnung=is_ready
-    )
+    return pages.page(TEMPLATES[said.kind], document=document, facts=said, invoice_id=invoice_id, x_rechnung=is_ready)
 
 
 @bp.get("/<document_id>/pdf")
@@ -224,6 +227,16 @@ def file_of_invoice(invoice_id: str) -> Response:
     e_invoice = bool(document and document.facts.get("e_invoice"))
     x_rechnung = document is not None and xrechnung.is_ready(facts.from_json(document.facts))
     return pages.page("documents/_file_of_invoice.html", document=document, e_invoice=e_invoice, x_rechnung=x_rechnung)
+
+
+@bp.get("/corrections-of-invoice/<invoice_id>")
+@guards.customers_only
+def corrections(invoice_id: str) -> Response:
+    """The credit notes by which an invoice was lowered before it was paid; a part of the invoice's page."""
+    with db.reading() as session:
+        invoices.for_customer(session, invoice_id, guards.customer_id())
+        found = queries.corrections_of(session, invoice_id)
+    return pages.page("documents/_corrections.html", corrections=found)
 
 
 @bp.get("/of-invoice/<invoice_id>")

@@ -14,7 +14,7 @@ from typing import Final
 
 from portal.core.errors import N_, NotFound
 from portal.documents import e_invoices, ubl
-from portal.documents.facts import CreditNoteFacts, Facts, InvoiceFacts, from_json
+from portal.documents.facts import Correcting, Facts, InvoiceFacts, from_json
 from portal.documents.models import Document
 
 SPECIFICATION: Final = "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0"
@@ -54,18 +54,18 @@ def reference(facts: Facts) -> str:
 
 def is_ready(facts: Facts) -> bool:
     """Whether there is one: of an invoice or a credit note with an e-invoice and all that is asked for besides."""
-    return isinstance(facts, InvoiceFacts | CreditNoteFacts) and bool(facts.e_invoice) and not missing(facts)
+    return isinstance(facts, InvoiceFacts | Correcting) and bool(facts.e_invoice) and not missing(facts)
 
 
 def of(document: Document, syntax: Syntax) -> bytes:
     """The XRechnung of a document's row; the same each time. Raises NotFound where there is none."""
     facts = from_json(document.facts)
-    if not isinstance(facts, InvoiceFacts | CreditNoteFacts) or not is_ready(facts):
+    if not isinstance(facts, InvoiceFacts | Correcting) or not is_ready(facts):
         raise NotFound
     return xml(facts, syntax)
 
 
-def xml(facts: InvoiceFacts | CreditNoteFacts, syntax: Syntax) -> bytes:
+def xml(facts: InvoiceFacts | Correcting, syntax: Syntax) -> bytes:
     """The XML of a document for which nothing is `missing`."""
     if syntax == Syntax.CII:
         return e_invoices.xml(facts, SPECIFICATION, PROCESS)

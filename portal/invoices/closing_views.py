@@ -1,4 +1,6 @@
-"""One invoice at the staff's desk: its page, voiding it, and what was paid of it in another way than through Stripe."""
+"""One invoice at the staff's desk: its page, voiding it, and what was paid of it in another way than through Stripe. Credits are
+portal.invoices.crediting_views.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,9 @@ from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Permission
 from portal.identity import queries as people
-from portal.invoices import outside, queries, service
+from portal.invoices import crediting, outside, queries, service
 from portal.invoices.issuing_views import bp
-from portal.invoices.models import Invoice, OutsidePayment
+from portal.invoices.models import Invoice, InvoiceCredit, OutsidePayment
 from portal.invoices.staff_forms import PaidOutsideForm, ReasonForm
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, OutsideStatus
 from portal.web import lists
@@ -27,16 +29,16 @@ from portal.web.offers import Offer, offer
 from portal.web.pages import page, reader_language, see_other
 
 # The blueprint of the desk's invoices, which staff_views makes, with these views.
-__all__ = ["bp"]
+__all__ = ["bp", "invoice_page"]
 
 
 @bp.get("/<invoice_id>")
 @staff_only(Permission.LOOK_UP)
 def show(invoice_id: str) -> Response:
-    return _invoice_page(invoice_id)
+    return invoice_page(invoice_id)
 
 
-def _invoice_page(
+def invoice_page(
     invoice_id: str, *, refused: Invalid | Conflict | Forbidden | None = None, **typed: PaidOutsideForm | ReasonForm
 ) -> Response:
     """The page with the forms of those who may decide; `typed` are those that were refused, by name: "void", "paid", or an action and a
@@ -46,7 +48,8 @@ def _invoice_page(
         invoice = queries.for_staff(session, invoice_id)
         standing = queries.standings(session, [invoice])[invoice_id]
         records = queries.outside_payments(session, invoice_id)
-        names = people.names(session, _people(records))
+        credited = queries.credits_of(session, invoice_id)
+        names = people.names(session, _people(records, credited))
     audit.record_access(invoice_id, invoice.customer_id, "invoice")
     forms: dict[str, Any] = {
         "void": ReasonForm(formdata=None, prefix="void-"),
@@ -59,17 +62,20 @@ def _invoice_page(
         invoice=invoice,
         standing_now=standing,
         recorded=records,
+        credited=credited,
         names=names,
         forms=forms,
         refused_form=next(iter(typed), ""),
         refused=None if refused is None else language.error_text(refused, reader_language()),
-        offers=_offers(invoice, standing.status, records),
+        offers=_offers(invoice, standing.status, records, credited),
         needs_two=four_eyes.are_needed(invoice.amount_due + _booked(invoice.in_currency(0), records)),
     )
 
 
-def _offers(invoice: Invoice, standing: InvoiceStanding, records: list[OutsidePayment]) -> dict[str, Offer]:
-    """What closes an invoice, by action: what portal.invoices.service and outside would refuse is not offered."""
+def _offers(
+    invoice: Invoice, standing: InvoiceStanding, records: list[OutsidePayment], credited: list[InvoiceCredit]
+) -> dict[str, Offer]:
+    """What closes an invoice, by action: what portal.invoices.service, outside and crediting would refuse is not offered."""
     is_open = invoice.status == InvoiceStatus.OPEN
     ways = {
         InvoiceStanding.PROCESSING: N_(
@@ -80,7 +86,9 @@ def _offers(invoice: Invoice, standing: InvoiceStanding, records: list[OutsidePa
     waits = any(one.status == OutsideStatus.PROPOSED for one in records) and N_(
         "A recorded payment of this invoice waits for its second approval. Please decide about that first."
     )
-    void = invoice.status == InvoiceStatus.VOID and N_("This invoice is void.")
+    void = (invoice.status == InvoiceStatus.VOID and N_("This invoice is void.")) or (
+        invoice.status == InvoiceStatus.CREDITED and N_("This invoice is credited in full.")
+    )
     # A record that waits holds the invoice as well: that is no reason against deciding about it.
     is_held_by_record = bool(waits) and standing == InvoiceStanding.UNDER_REVIEW
     under_way = is_open and not is_held_by_record and ways.get(standing)
@@ -104,9 +112,28 @@ def _offers(invoice: Invoice, standing: InvoiceStanding, records: list[OutsidePa
             void,
             invoice.is_partly_paid
             and N_("A part of this invoice is paid. If that is wrong, reverse the recorded payment first."),
+            is_open
+            and invoice.credited_minor > 0
+            and N_("A part of this invoice is credited. Please credit the rest."),
             under_way,
             waits,
         ),
+        "credit": offer(
+            N_("Credit"),
+            Permission.CLOSE_INVOICES,
+            invoice.status == InvoiceStatus.PAID
+            and N_(
+                "This invoice is paid. Refund the payment on its page: the refund issues the credit note. What was paid in another way "
+                "goes back in that way."
+            ),
+            void,
+            under_way,
+            waits,
+            any(one.waits for one in credited)
+            and N_("Another credit of this invoice waits for its approval. Please decide about that one first."),
+            len(credited) >= crediting.MOST_CREDITS and N_("Too many credits of this invoice were made."),
+        ),
+        "book_credit": offer(N_("Approve the credit"), Permission.CLOSE_INVOICES, void, under_way, waits),
         "again": offer(
             N_("Issue again with the same lines"),
             Permission.ISSUE_INVOICES,
@@ -121,8 +148,11 @@ def _booked(nothing: Any, records: list[OutsidePayment]) -> Any:
     return sum((one.amount for one in records if one.is_booked), nothing)
 
 
-def _people(records: list[OutsidePayment]) -> set[str | None]:
-    return {person for one in records for person in (one.recorded_by, one.decided_by, one.reversal_by, one.reversed_by)}
+def _people(records: list[OutsidePayment], credited: list[InvoiceCredit]) -> set[str | None]:
+    recorded = {
+        person for one in records for person in (one.recorded_by, one.decided_by, one.reversal_by, one.reversed_by)
+    }
+    return recorded | {person for one in credited for person in (one.proposed_by, one.decided_by)}
 
 
 def _paid_form(amount: str) -> PaidOutsideForm:
@@ -131,7 +161,7 @@ def _paid_form(amount: str) -> PaidOutsideForm:
     return form
 
 
-def _me() -> Reviewer:
+def me() -> Reviewer:
     return Reviewer(current_user.id, current_user.role)
 
 
@@ -140,11 +170,11 @@ def _me() -> Reviewer:
 def void(invoice_id: str) -> AnyResponse:
     form = ReasonForm(prefix="void-")
     if not form.validate_on_submit():
-        return _invoice_page(invoice_id, void=form)
+        return invoice_page(invoice_id, void=form)
     try:
         withdrawn = service.void(invoice_id, form.reason.data or "")
     except (Invalid, Conflict) as error:
-        return _invoice_page(invoice_id, refused=error, void=form)
+        return invoice_page(invoice_id, refused=error, void=form)
     flash(gettext("Invoice %(number)s is void.", number=withdrawn.number), "success")
     return see_other("support_invoices.show", invoice_id=invoice_id)
 
@@ -156,11 +186,11 @@ def record_outside_payment(invoice_id: str) -> AnyResponse:
     with db.reading() as session:
         form.currency = queries.for_staff(session, invoice_id).currency
     if not form.validate_on_submit() or form.paid_on.data is None:
-        return _invoice_page(invoice_id, paid=form)
+        return invoice_page(invoice_id, paid=form)
     try:
         row = outside.record(
             invoice_id,
-            _me(),
+            me(),
             paid_on=form.paid_on.data,
             how=form.how.data,
             reference=form.reference.data or "",
@@ -169,7 +199,7 @@ def record_outside_payment(invoice_id: str) -> AnyResponse:
             amount=form.amount,
         )
     except (Invalid, Conflict) as error:
-        return _invoice_page(invoice_id, refused=error, paid=form)
+        return invoice_page(invoice_id, refused=error, paid=form)
     amount = language.money_text(row.amount, reader_language())
     if row.waits:
         flash(gettext("%(amount)s waits for a colleague, who must approve it.", amount=amount), "info")
@@ -182,7 +212,7 @@ def record_outside_payment(invoice_id: str) -> AnyResponse:
 @staff_only(Permission.CLOSE_INVOICES)
 def approve_outside_payment(record_id: str) -> AnyResponse:
     try:
-        row = outside.approve(record_id, _me())
+        row = outside.approve(record_id, me())
     except (Invalid, Conflict, Forbidden) as error:
         with db.reading() as session:
             invoice_id = queries.outside_payment(session, record_id).invoice_id
@@ -201,11 +231,11 @@ def approve_outside_payment(record_id: str) -> AnyResponse:
 def reject_outside_payment(record_id: str) -> AnyResponse:
     form, invoice_id = _reason_form("reject", record_id)
     if not form.validate_on_submit():
-        return _invoice_page(invoice_id, **{f"reject-{record_id}": form})
+        return invoice_page(invoice_id, **{f"reject-{record_id}": form})
     try:
-        outside.reject(record_id, _me(), form.reason.data or "")
+        outside.reject(record_id, me(), form.reason.data or "")
     except (Invalid, Conflict) as error:
-        return _invoice_page(invoice_id, refused=error, **{f"reject-{record_id}": form})
+        return invoice_page(invoice_id, refused=error, **{f"reject-{record_id}": form})
     flash(gettext("This was rejected. Nothing was booked."), "success")
     return see_other("support_invoices.show", invoice_id=invoice_id)
 
@@ -215,11 +245,11 @@ def reject_outside_payment(record_id: str) -> AnyResponse:
 def reverse_outside_payment(record_id: str) -> AnyResponse:
     form, invoice_id = _reason_form("reverse", record_id)
     if not form.validate_on_submit():
-        return _invoice_page(invoice_id, **{f"reverse-{record_id}": form})
+        return invoice_page(invoice_id, **{f"reverse-{record_id}": form})
     try:
-        row = outside.reverse(record_id, _me(), form.reason.data or "")
+        row = outside.reverse(record_id, me(), form.reason.data or "")
     except (Invalid, Conflict) as error:
-        return _invoice_page(invoice_id, refused=error, **{f"reverse-{record_id}": form})
+        return invoice_page(invoice_id, refused=error, **{f"reverse-{record_id}": form})
     amount = language.money_text(row.amount, reader_language())
     if row.waits:
         flash(gettext("The reversal of %(amount)s waits for a colleague, who must approve it.", amount=amount), "info")

@@ -1,6 +1,7 @@
 """An invoice and its lines. Totals are frozen when it is issued; its status "paid" follows from what was paid of it.
 
-What an invoice may become: open → paid, open → void, and paid → open where a recorded payment is reversed (portal.invoices.service).
+What an invoice may become: open → paid, open → credited, open → void, and paid → open where a recorded payment is reversed
+(portal.invoices.service).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from portal.invoices import details, totals
 from portal.invoices.statuses import (
     BOOKED,
     WAITING,
+    CreditStatus,
     InvoiceStanding,
     InvoiceStatus,
     OutsideStatus,
@@ -51,6 +53,7 @@ from portal.ledger import Item
 _IS_ACTIVE: Final = text(f"status = '{PriceItemStatus.ACTIVE}'")
 _WAITS: Final = text("status IN (" + ", ".join(f"'{status}'" for status in sorted(WAITING)) + ")")
 _OPEN: Final = text("status = 'open'")
+_PROPOSED: Final = text(f"status = '{CreditStatus.PROPOSED}'")
 
 
 class Invoice(Base):
@@ -84,6 +87,8 @@ class Invoice(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     # What was paid of it so far, through Stripe and in other ways; all of it once it is paid.
     paid_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    # What of it was taken back by credit notes before it was paid; what a refund gives back is none of it.
+    credited_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     # How often it was opened: once, and anew each time when something was due again of what a payment through Stripe had settled. It has
     # one live payment for each.
     opening: Mapped[int] = mapped_column(Integer, default=1)
@@ -101,6 +106,7 @@ class Invoice(Base):
         CheckConstraint("total_minor = net_minor + tax_minor", name="total_adds_up"),
         CheckConstraint("total_minor > 0", name="total_positive"),
         CheckConstraint("paid_minor BETWEEN 0 AND total_minor", name="paid_within_total"),
+        CheckConstraint("credited_minor BETWEEN 0 AND total_minor - paid_minor", name="credited_within_rest"),
         CheckConstraint("supplied_to IS NULL OR supplied_from <= supplied_to", name="supplied_in_order"),
         UniqueConstraint("customer_id", "external_reference"),
         Index("ix_invoices_customer", "customer_id", "created_at", "id"),
@@ -127,11 +133,11 @@ class Invoice(Base):
     @hybrid_property
     def due_minor(self) -> int:
         """What is left to be paid of an open invoice, in minor units; in questions about open ones, too."""
-        return self.total_minor - self.paid_minor
+        return self.total_minor - self.paid_minor - self.credited_minor
 
     @property
     def amount_due(self) -> Money:
-        """What is left to be paid: all that is charged, asked for and shown as due is this. Nothing once it is paid or void."""
+        """What is left to be paid: all that is charged, asked for and shown as due is this. Nothing once it is paid, credited or void."""
         return Money(self.due_minor if self.status == InvoiceStatus.OPEN else 0, self.currency)
 
     @property
@@ -140,8 +146,18 @@ class Invoice(Base):
         return Money(self.paid_minor, self.currency)
 
     @property
+    def amount_credited(self) -> Money:
+        """What of it was taken back before it was paid."""
+        return Money(self.credited_minor, self.currency)
+
+    @property
     def is_partly_paid(self) -> bool:
         return self.status == InvoiceStatus.OPEN and self.paid_minor > 0
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether less is due of an open invoice than it was issued over."""
+        return self.status == InvoiceStatus.OPEN and self.due_minor < self.total_minor
 
     @property
     def item(self) -> Item:
@@ -177,7 +193,7 @@ class Invoice(Base):
 
     @property
     def shown_status(self) -> str:
-        """open, overdue, paid or void."""
+        """open, overdue, paid, credited or void."""
         return InvoiceStanding.OVERDUE if self.is_overdue else self.status
 
 
@@ -246,6 +262,51 @@ class OutsidePayment(Base):
     def proposed_by(self) -> str | None:
         """Who may not approve what waits."""
         return self.reversal_by if self.status == OutsideStatus.REVERSAL_PROPOSED else self.recorded_by
+
+
+class InvoiceCredit(Base):
+    """A part of an invoice, or all that was due of it, that is taken back before it was paid: its credit note lowers what is due.
+
+    `lines` in the shape of portal.invoices.credit_lines.CreditedLine, none where all rates were lowered alike. `proposed_by` is empty where
+    an operator did it at the command line. `decided_by` is the second person where two had to agree, or who rejected it.
+    """
+
+    __tablename__ = "invoice_credits"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    invoice_id: Mapped[str] = mapped_column(ForeignKey("invoices.id"))
+    status: Mapped[CreditStatus] = mapped_column(EnumText(CreditStatus, 20))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)  # with tax
+    currency: Mapped[str] = mapped_column(String(3))
+    lines: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    reason: Mapped[str] = mapped_column(String(300))  # which stands on the credit note
+    client_key: Mapped[str | None] = mapped_column(String(80), unique=True)
+    proposed_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    proposed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    decided_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    rejection: Mapped[str] = mapped_column(String(300), default="")
+
+    invoice: Mapped[Invoice] = relationship(lazy="raise")
+
+    __table_args__ = (
+        one_of("status", CreditStatus),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        Index("ix_invoice_credits_invoice", "invoice_id", "proposed_at", "id"),
+        Index(
+            "uq_invoice_credits_proposed", "invoice_id", unique=True, sqlite_where=_PROPOSED, postgresql_where=_PROPOSED
+        ),
+        Index("ix_invoice_credits_waiting", "proposed_at", "id", sqlite_where=_PROPOSED, postgresql_where=_PROPOSED),
+    )
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a second person must agree before anything changes."""
+        return self.status == CreditStatus.PROPOSED
 
 
 class PriceItem(Base):

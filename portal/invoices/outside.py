@@ -279,7 +279,7 @@ def _refuse_closed(invoice: Invoice) -> None:
             code=service.ALREADY_PAID,
             number=invoice.number,
         )
-    service.refuse_void(invoice)
+    service.refuse_withdrawn(invoice)
 
 
 def _same(known: OutsidePayment, invoice_id: str) -> OutsidePayment:

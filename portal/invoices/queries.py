@@ -18,14 +18,28 @@ from portal.core.db import inline_literals
 from portal.core.errors import N_, NotFound
 from portal.core.money import Money
 from portal.invoices import standing
-from portal.invoices.models import Invoice, InvoiceFile, InvoiceLine, OutsidePayment
-from portal.invoices.statuses import UNDER_WAY, WAITING, InvoiceStanding, InvoiceStatus, OutsideStatus, Standing
+from portal.invoices.models import Invoice, InvoiceCredit, InvoiceFile, InvoiceLine, OutsidePayment
+from portal.invoices.statuses import (
+    UNDER_WAY,
+    WAITING,
+    CreditStatus,
+    InvoiceStanding,
+    InvoiceStatus,
+    OutsideStatus,
+    Standing,
+)
 
 # The overview shows what comes next, not everything that is open.
 NEXT_DUE: Final = 5
 # For those to the right, who know what is being done about an invoice.
 tells_standing, tells_days = standing.tells, standing.tells_days
-FILTERS: Final = (InvoiceStatus.OPEN, InvoiceStanding.OVERDUE, InvoiceStatus.PAID, InvoiceStatus.VOID)
+FILTERS: Final = (
+    InvoiceStatus.OPEN,
+    InvoiceStanding.OVERDUE,
+    InvoiceStatus.PAID,
+    InvoiceStatus.CREDITED,
+    InvoiceStatus.VOID,
+)
 
 # For whoever loads invoices elsewhere: the lines in their order, each knowing its invoice. One more query, however many.
 WITH_LINES: Final = selectinload(Invoice.lines).joinedload(InvoiceLine.invoice)
@@ -229,6 +243,45 @@ def page_of_waiting(session: Session, *, cursor: str | None = None) -> keyset.Pa
     """All that wait for a second person with their invoices and customers, the oldest record first. Raises as keyset.page does."""
     wanted = outside_waiting().options(joinedload(OutsidePayment.invoice).joinedload(Invoice.customer))
     return keyset.page(session, wanted, OutsidePayment.recorded_at, OutsidePayment.id, cursor, ascending=True)
+
+
+# What was credited before it was paid
+
+
+def lines_of(session: Session, invoice_id: str) -> list[InvoiceLine]:
+    """The lines of an invoice in their order."""
+    return list(
+        session.scalars(select(InvoiceLine).where(InvoiceLine.invoice_id == invoice_id).order_by(InvoiceLine.position))
+    )
+
+
+def credits_of(session: Session, invoice_id: str) -> list[InvoiceCredit]:
+    """The credits of an invoice, also those that wait or were rejected, the first one first; crediting keeps them few."""
+    rows = select(InvoiceCredit).where(InvoiceCredit.invoice_id == invoice_id)
+    return list(session.scalars(rows.order_by(InvoiceCredit.proposed_at, InvoiceCredit.id)))
+
+
+def credit(session: Session, credit_id: str) -> InvoiceCredit:
+    """One credit. Raises NotFound."""
+    found = session.get(InvoiceCredit, credit_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def credit_by_key(session: Session, client_key: str) -> InvoiceCredit | None:
+    return session.scalar(select(InvoiceCredit).where(InvoiceCredit.client_key == client_key))
+
+
+def credits_waiting() -> Select[InvoiceCredit]:
+    """All that wait for a second person, across invoices."""
+    return select(InvoiceCredit).where(inline_literals(InvoiceCredit.status, [CreditStatus.PROPOSED]))
+
+
+def page_of_credits_waiting(session: Session, *, cursor: str | None = None) -> keyset.Page[InvoiceCredit]:
+    """All that wait for a second person with their invoices and customers, the oldest first. Raises as keyset.page does."""
+    wanted = credits_waiting().options(joinedload(InvoiceCredit.invoice).joinedload(Invoice.customer))
+    return keyset.page(session, wanted, InvoiceCredit.proposed_at, InvoiceCredit.id, cursor, ascending=True)
 
 
 def page_for_staff(

@@ -1,6 +1,7 @@
-"""What is done with invoices: issued, voided, paid. What staff record of payments elsewhere is portal.invoices.outside's.
+"""What is done with invoices: issued, voided, paid. What staff record of payments elsewhere is portal.invoices.outside's, what they take
+back of an invoice before it is paid portal.invoices.crediting's.
 
-open → paid and open → void; back from paid to open only where a recorded payment is reversed. Whoever changes an invoice, or starts
+open → paid, credited or void; back from paid to open only where a recorded payment is reversed. Whoever changes an invoice, or starts
 to pay one, first takes its row (FOR UPDATE), so that the two never happen side by side.
 """
 
@@ -31,6 +32,7 @@ __all__ = [
     "by_external_reference",
     "clear_way",
     "clears_way",
+    "close_if_even",
     "count",
     "guards_void",
     "issue",
@@ -41,7 +43,8 @@ __all__ = [
     "on_due_again",
     "on_issue",
     "on_void",
-    "refuse_void",
+    "refuse_while_recording",
+    "refuse_withdrawn",
     "row_of",
     "run_guards",
     "uncount",
@@ -52,7 +55,9 @@ LONGEST_REASON: Final = 300
 # Why not, for programs.
 ALREADY_PAID: Final = "already_paid"
 INVOICE_VOID: Final = "invoice_void"
+INVOICE_CREDITED: Final = "invoice_credited"
 PARTLY_PAID: Final = "partly_paid"
+PARTLY_CREDITED: Final = "partly_credited"
 BEING_RECORDED: Final = "payment_being_recorded"
 AMOUNT_CHANGED: Final = "amount_changed"
 REST_NOT_CHARGEABLE: Final = "rest_not_chargeable"
@@ -132,7 +137,8 @@ def void(invoice_id: str, reason: str) -> Invoice:
     called off at Stripe first.
 
     A second call changes nothing and keeps the first reason. Raises Invalid without a reason, NotFound, and Conflict for
-    a paid invoice, also one that is paid at this moment, or when a guard (see guards_void) refuses; and the gateway's errors.
+    a paid invoice, also one that is paid at this moment, for one of which a part is credited, or when a guard (see guards_void) refuses;
+    and the gateway's errors.
     """
     reason = texts.one_line(reason, field="reason", longest=LONGEST_REASON)
     if not reason:
@@ -157,7 +163,16 @@ def void(invoice_id: str, reason: str) -> Invoice:
                 number=invoice.number,
                 paid=invoice.amount_paid,
             )
-        _refuse_while_recording(session, invoice)
+        if invoice.credited_minor:
+            raise Conflict(
+                N_(
+                    "%(credited)s of invoice %(number)s is credited, so it cannot be voided. Please credit the rest instead."
+                ),
+                code=PARTLY_CREDITED,
+                number=invoice.number,
+                credited=invoice.amount_credited,
+            )
+        refuse_while_recording(session, invoice)
         run_guards(session, invoice)
         invoice.status = InvoiceStatus.VOID
         invoice.voided_at = clock.now()
@@ -175,7 +190,7 @@ def void(invoice_id: str, reason: str) -> Invoice:
 def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
     """The customer's invoice, locked until the caller's transaction ends, and certainly open: for starting to pay it.
 
-    Raises NotFound for an unknown or someone else's id, Conflict when it is paid or void.
+    Raises NotFound for an unknown or someone else's id, Conflict when it is paid, credited or void.
     """
     invoice = lock(session, invoice_id, customer_id)
     if invoice.status == InvoiceStatus.PAID:
@@ -188,6 +203,12 @@ def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
         raise Conflict(
             N_("Invoice %(number)s was voided. You do not have to pay it."), code=INVOICE_VOID, number=invoice.number
         )
+    if invoice.status == InvoiceStatus.CREDITED:
+        raise Conflict(
+            N_("Invoice %(number)s was corrected in full. You do not have to pay it."),
+            code=INVOICE_CREDITED,
+            number=invoice.number,
+        )
     return invoice
 
 
@@ -198,7 +219,7 @@ def lock_payable(session: Session, invoice_id: str, customer_id: str, *, at_most
     which is what the customer was shown or told; and where Stripe would refuse so small a rest.
     """
     invoice = lock_open(session, invoice_id, customer_id)
-    _refuse_while_recording(session, invoice)
+    refuse_while_recording(session, invoice)
     is_known = at_most is None or (at_most.currency == invoice.currency and invoice.amount_due <= at_most)
     if not is_known:
         raise Conflict(
@@ -207,7 +228,7 @@ def lock_payable(session: Session, invoice_id: str, customer_id: str, *, at_most
             due=invoice.amount_due,
             number=invoice.number,
         )
-    if invoice.is_partly_paid:
+    if invoice.is_reduced:
         try:
             drafts.check_chargeable(invoice.amount_due)
         except Invalid as error:
@@ -219,7 +240,8 @@ def lock_payable(session: Session, invoice_id: str, customer_id: str, *, at_most
     return invoice
 
 
-def _refuse_while_recording(session: Session, invoice: Invoice) -> None:
+def refuse_while_recording(session: Session, invoice: Invoice) -> None:
+    """Raises Conflict while a payment that arrived in another way waits for its approval. The caller holds the invoice's lock."""
     if queries.is_being_recorded(session, invoice.id):
         raise Conflict(
             N_(
@@ -234,23 +256,29 @@ def mark_paid(session: Session, invoice_id: str, at: datetime, amount: Money | N
     """In the caller's transaction, which settles the payment: `amount` of the invoice, or all that is due, is paid since `at`.
 
     Where less is paid than was due, the rest can be paid anew. A second call of a paid invoice changes nothing and keeps the first
-    moment. Raises Conflict for a void invoice, NotFound.
+    moment. Raises Conflict for an invoice that is void or credited, NotFound.
     """
     invoice = lock(session, invoice_id)
     if invoice.status == InvoiceStatus.PAID:
         return
-    refuse_void(invoice)
+    refuse_withdrawn(invoice)
     count(session, invoice, invoice.amount_due if amount is None else amount, at)
     if invoice.status == InvoiceStatus.OPEN:
         invoice.opening += 1
     _record_change(session, "invoice.paid", invoice, {"paid_at": at.isoformat(), "due": str(invoice.amount_due)})
 
 
-def refuse_void(invoice: Invoice) -> None:
-    """Raises Conflict for an invoice that was voided, and is not to be paid any more."""
+def refuse_withdrawn(invoice: Invoice) -> None:
+    """Raises Conflict for an invoice that was voided or credited in full, and is not to be paid any more."""
     if invoice.status == InvoiceStatus.VOID:
         raise Conflict(
             N_("Invoice %(number)s was voided and cannot be paid."), code=INVOICE_VOID, number=invoice.number
+        )
+    if invoice.status == InvoiceStatus.CREDITED:
+        raise Conflict(
+            N_("Invoice %(number)s was credited in full and cannot be paid."),
+            code=INVOICE_CREDITED,
+            number=invoice.number,
         )
 
 
@@ -258,11 +286,22 @@ def count(session: Session, invoice: Invoice, amount: Money, at: datetime) -> No
     """In the caller's transaction, which holds the invoice's lock: so much of an open invoice is paid. It is paid, since `at`, when
     nothing is due any more. What is more than was due is not counted.
     """
-    invoice.paid_minor = min(invoice.paid_minor + amount.minor, invoice.total_minor)
-    if invoice.paid_minor == invoice.total_minor:
-        invoice.status = InvoiceStatus.PAID
-        invoice.paid_at = at
-        _announce_paid(session, invoice, at)
+    invoice.paid_minor = min(invoice.paid_minor + amount.minor, invoice.total_minor - invoice.credited_minor)
+    close_if_even(session, invoice, at)
+
+
+def close_if_even(session: Session, invoice: Invoice, at: datetime) -> None:
+    """Likewise, after what is due of an open invoice has changed: when nothing is due any more it is paid since `at`, or credited where
+    nothing of it was ever paid.
+    """
+    if invoice.due_minor:
+        return
+    if not invoice.paid_minor:
+        invoice.status = InvoiceStatus.CREDITED
+        return
+    invoice.status = InvoiceStatus.PAID
+    invoice.paid_at = at
+    _announce_paid(session, invoice, at)
 
 
 def uncount(session: Session, invoice: Invoice, amount: Money) -> None:
@@ -283,7 +322,7 @@ def _announce_paid(session: Session, invoice: Invoice, at: datetime) -> None:
         "invoice_id": invoice.id,
         "invoice_number": invoice.number,
         "status": invoice.status,
-        "amount": invoice.total_minor,
+        "amount": invoice.paid_minor,
         "currency": invoice.currency,
         "paid_at": at.isoformat().replace("+00:00", "Z"),
     }

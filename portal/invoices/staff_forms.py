@@ -16,6 +16,7 @@ from wtforms import (
     Form,
     FormField,
     HiddenField,
+    RadioField,
     SelectField,
     StringField,
     TextAreaField,
@@ -30,6 +31,7 @@ from portal.core.errors import N_
 from portal.core.money import Money
 from portal.core.units import LABELS, SUPPLIES, Unit
 from portal.invoices import drafts, totals
+from portal.invoices.credit_lines import Wanted
 from portal.invoices.details import DETAILS, LONGEST
 from portal.invoices.details import of as details_of
 from portal.invoices.drafts import InvoiceDraft, LineDraft
@@ -338,6 +340,52 @@ class PaidOutsideForm(ResumableForm):
             self.amount = money.parse(field.data or "", self.currency, reader_language())
         except ValueError as error:
             raise ValidationError(gettext("Please enter a number.")) from error
+
+
+class CreditLineForm(Form):
+    """What is credited of one line: a quantity, or a net amount; nothing of it where both are empty."""
+
+    quantity = StringField(lazy_gettext("Quantity"), [Optional(), Length(max=20)])
+    net = StringField(lazy_gettext("or net amount"), [Optional(), Length(max=20)])
+
+
+class CreditForm(ResumableForm):
+    """A credit of all that is due, or of lines; there is an entry for each line of the invoice, in their order. `key` makes the same form,
+    sent twice, one credit; `currency` is the invoice's.
+    """
+
+    what = RadioField(lazy_gettext("What to credit"), default="rest")
+    lines = FieldList(FormField(CreditLineForm))
+    reason = StringField(
+        lazy_gettext("Reason"),
+        [InputRequired(lazy_gettext("Please give a reason.")), Length(max=300)],
+        description=lazy_gettext("The customer reads it on the credit note."),
+    )
+    key = HiddenField()
+    currency = ""
+    wanted: tuple[Wanted, ...] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.what.choices = [
+            SelectChoice("rest", gettext("All that is due")),
+            SelectChoice("lines", gettext("These lines")),
+        ]
+
+    def validate_lines(self, _field: Field) -> None:
+        """Take the lines together of which something was typed."""
+        if self.what.data != "lines":
+            return
+        found = []
+        for position, entry in enumerate(self.lines, start=1):
+            quantity, net = (entry.form.quantity.data or "").strip(), (entry.form.net.data or "").strip()
+            if quantity or net:
+                typed = (
+                    scaled(quantity, THOUSANDTHS) if quantity else None,
+                    money_typed(net, self.currency) if net else None,
+                )
+                found.append(Wanted(position, *typed))
+        self.wanted = tuple(found)
 
 
 class IssueFileForm(ResumableForm):

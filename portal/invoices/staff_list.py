@@ -41,6 +41,7 @@ _STATUSES: Final = {
         within=partial(_is, InvoiceStatus.OPEN), besides=_is_late, also_of_customer=True
     ),
     str(InvoiceStatus.PAID): Narrowing(within=partial(_is, InvoiceStatus.PAID), also_of_customer=True),
+    str(InvoiceStatus.CREDITED): Narrowing(within=partial(_is, InvoiceStatus.CREDITED), also_of_customer=True),
     str(InvoiceStatus.VOID): Narrowing(within=partial(_is, InvoiceStatus.VOID), also_of_customer=True),
 }
 
@@ -104,6 +105,7 @@ LIST: Final = StaffList(
         Column("due", N_("Due"), lambda invoice, _: invoice.due_on, "day"),
         Column("status", N_("Status"), lambda invoice, standings: standings[invoice.id], "standing", place="state"),
         Column("amount", N_("Amount"), lambda invoice, _: invoice.total, "money", place="number"),
+        Column("credited", N_("Credited"), lambda invoice, _: invoice.amount_credited, "money"),
         Column("amount_due", N_("Amount due"), lambda invoice, _: invoice.amount_due, "money"),
         Column("id", N_("ID"), lambda invoice, _: invoice.id, "id"),
     ),

@@ -9,10 +9,13 @@ from typing import Final
 
 
 class InvoiceStatus(StrEnum):
-    """Overdue is none of its own: it is an open invoice whose due date has passed."""
+    """Overdue is none of its own: it is an open invoice whose due date has passed. `credited`: nothing of it was paid, and all of it
+    was taken back by credit notes.
+    """
 
     OPEN = "open"
     PAID = "paid"
+    CREDITED = "credited"
     VOID = "void"
 
 
@@ -25,6 +28,7 @@ class InvoiceStanding(StrEnum):
     OVERDUE = "overdue"
     OPEN = "open"
     PAID = "paid"
+    CREDITED = "credited"
     VOID = "void"
 
 
@@ -60,6 +64,14 @@ class OutsideWay(StrEnum):
     CASH = "cash"
     CHEQUE = "cheque"
     OTHER = "other"
+
+
+class CreditStatus(StrEnum):
+    """What has become of a credit of an invoice: proposed → credited | rejected. What is proposed waits for a second person."""
+
+    PROPOSED = "proposed"
+    CREDITED = "credited"
+    REJECTED = "rejected"
 
 
 class PriceItemStatus(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core import company_days
@@ -15,7 +15,7 @@ from portal.core.errors import N_
 from portal.core.money import Money
 from portal.core.permissions import Permission, may
 from portal.invoices import queries
-from portal.invoices.models import Invoice, OutsidePayment
+from portal.invoices.models import Invoice, InvoiceCredit, OutsidePayment
 from portal.invoices.statuses import InvoiceStatus, OutsideStatus
 from portal.web.waiting import MOST_COUNTED, Backlog, MailKind, Staff, counted
 
@@ -74,4 +74,21 @@ def waiting_for_second_person(session: Session, staff: Staff) -> Iterator[Backlo
         *found,
         mail=MailKind.SECOND_APPROVALS,
         position=10,
+    )
+
+
+def credits_for_second_person(session: Session, staff: Staff) -> Iterator[Backlog]:
+    """Credits of invoices that wait for this person's approval: not those that they proposed themselves."""
+    if not may(staff.role, Permission.CLOSE_INVOICES):
+        return
+    is_others = or_(InvoiceCredit.proposed_by.is_(None), InvoiceCredit.proposed_by != staff.id)
+    others = queries.credits_waiting().where(is_others).order_by(InvoiceCredit.proposed_at)
+    found = session.execute(select(*counted(others.with_only_columns(InvoiceCredit.proposed_at)))).one()
+    yield Backlog(
+        N_("Credits of invoices for my second approval"),
+        "people",
+        "support_invoices.credits_waiting",
+        *found,
+        mail=MailKind.SECOND_APPROVALS,
+        position=11,
     )

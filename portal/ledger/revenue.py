@@ -89,34 +89,86 @@ def give_back(session: Session, amount: Money, item: Item, *, subject: str, move
     found = _of_item(session, item.id)
     if any(posting.reference.startswith(f"credit:{movement}:") for posting in found):
         return
-    stated, left = _stated(found), _left(found)
-    amounts = [minor for part in stated for minor in (part.net_minor, part.tax_minor)]
-    taken = [
-        before - after
-        for part in stated
-        for before, after in zip((part.net_minor, part.tax_minor), left.get(part.rate, (0, 0)), strict=True)
-    ]
-    lowered = min(amount.minor, sum(amounts) - sum(taken))
-    given = shares.share(lowered, amounts, taken) if lowered else []
-    for at_part, part in enumerate(stated[: len(given) // 2]):
-        back = Part(part.rate, given[2 * at_part], given[2 * at_part + 1])
-        for account, minor, suffix in _amounts(back):
+    rates = _sold(found)
+    lowered = min(amount.minor, sum(one.left.total_minor for one in rates))
+    parts = shared(lowered, rates)
+    _lower(
+        session, parts, item, LedgerAccount.REFUNDS, currency=amount.currency, subject=subject, movement=movement, at=at
+    )
+    if lowered < amount.minor:
+        return_overpaid(
+            session, Money(amount.minor - lowered, amount.currency), item, subject=subject, movement=movement, at=at
+        )
+
+
+def credit(
+    session: Session, parts: Iterable[Part], item: Item, *, currency: str, subject: str, movement: str, at: datetime
+) -> None:
+    """Book that the price of an item is lowered by these parts before it was paid: so much less is owed. No part is more than what is left
+    of its rate (`sold`). A second call with the movement writes nothing.
+    """
+    _lower(
+        session, parts, item, LedgerAccount.RECEIVABLES, currency=currency, subject=subject, movement=movement, at=at
+    )
+
+
+def _lower(
+    session: Session,
+    parts: Iterable[Part],
+    item: Item,
+    against: LedgerAccount,
+    *,
+    currency: str,
+    subject: str,
+    movement: str,
+    at: datetime,
+) -> None:
+    for part in parts:
+        for account, minor, suffix in _amounts(part):
             post(
                 session,
                 f"credit{suffix}",
                 debit=account,
-                credit=LedgerAccount.REFUNDS,
-                amount=Money(minor, amount.currency),
+                credit=against,
+                amount=Money(minor, currency),
                 subject=subject,
                 reference=f"credit:{movement}:{_name(part.rate)}{suffix}",
                 at=at,
                 item=item,
                 rate=part.rate,
             )
-    if lowered < amount.minor:
-        return_overpaid(
-            session, Money(amount.minor - lowered, amount.currency), item, subject=subject, movement=movement, at=at
-        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """What an item was sold for at one rate, and what of that is not given back."""
+
+    stated: Part
+    left: Part
+
+
+def sold(session: Session, item_id: str) -> list[Sold]:
+    """Of each rate, the highest first."""
+    return _sold(_of_item(session, item_id))
+
+
+def _sold(found: Sequence[Posting]) -> list[Sold]:
+    left = _left(found)
+    return [Sold(part, Part(part.rate, *left.get(part.rate, (0, 0)))) for part in _stated(found)]
+
+
+def shared(minor: int, of: Sequence[Sold]) -> list[Part]:
+    """An amount with its tax, shared out over net and tax of each rate by what is left of them; rates of which nothing comes are left out.
+
+    Raises ValueError where less is left.
+    """
+    if not minor:
+        return []
+    amounts = [each for one in of for each in (one.stated.net_minor, one.stated.tax_minor)]
+    left = [each for one in of for each in (one.left.net_minor, one.left.tax_minor)]
+    given = shares.share(minor, amounts, [before - after for before, after in zip(amounts, left, strict=True)])
+    parts = [Part(one.stated.rate, given[2 * at], given[2 * at + 1]) for at, one in enumerate(of)]
+    return [part for part in parts if part.total_minor]
 
 
 def return_overpaid(session: Session, amount: Money, item: Item, *, subject: str, movement: str, at: datetime) -> None:

@@ -39,6 +39,7 @@ class LinkState(StrEnum):
     PAYABLE = "payable"
     PAID = "paid"
     VOID = "void"
+    CREDITED = "credited"
     UNDER_WAY = "under_way"  # paid, or going to be paid, without the holder of the link
     EXPIRED = "expired"
     UNKNOWN = "unknown"  # revoked, made anew, or never a link: the three are not told apart
@@ -177,6 +178,8 @@ def opened(token: str) -> Opened:
         state = LinkState.PAID
     elif invoice.status == InvoiceStatus.VOID:
         state = LinkState.VOID
+    elif invoice.status == InvoiceStatus.CREDITED:
+        state = LinkState.CREDITED
     elif standing.status in _NOT_NEEDED or (live is not None and live.may_move):
         state = LinkState.UNDER_WAY
     else:

@@ -21,6 +21,7 @@ class EventType(StrEnum):
     PAYMENT_SUCCEEDED = "payment.succeeded"
     PAYMENT_FAILED = "payment.failed"
     INVOICE_PAID = "invoice.paid"
+    INVOICE_CREDITED = "invoice.credited"
     REFUND_UPDATED = "refund.updated"
 
 
