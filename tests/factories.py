@@ -23,7 +23,7 @@ from portal.identity import passwords
 from portal.identity.models import CustomerRole, User
 from portal.invoices import outside, totals
 from portal.invoices import service as invoices
-from portal.invoices.models import Invoice, InvoiceLine, OutsidePayment
+from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine, OutsidePayment
 from portal.jobs.models import JobRow
 from portal.payments import settling
 from portal.payments.models import Payment
@@ -336,6 +336,26 @@ def record_outside(invoice_id: str, by: Reviewer | None = None, **values: Any) -
         "client_key": f"record-{next(_numbers)}-of-tests",
     }
     return outside.record(invoice_id, by or reviewer(), **(facts | values))
+
+
+def proposed_credit(session: Session, invoice: Invoice, **values: Any) -> InvoiceCredit:
+    """A credit of 11.90 over all of an invoice that waits for a second person, proposed at the command line."""
+    row = InvoiceCredit(
+        **{
+            "id": new_id("icr"),
+            "invoice_id": invoice.id,
+            "status": "proposed",
+            "amount_minor": 11_90,
+            "currency": invoice.currency,
+            "lines": [],
+            "reason": "One came back",
+            "proposed_at": clock.now(),
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
 
 
 def stripe_event(session: Session, **values: Any) -> StripeEvent:

@@ -400,6 +400,7 @@ def documents() -> str:
             ("Payment confirmations also", facts.PaymentConfirmationFacts),
             ("Documents of refunds also", facts.RefundFacts),
             ("Credit notes also", facts.CreditNoteFacts),
+            ("Credit notes of unpaid invoices also", facts.CorrectionFacts),
             ("Refund confirmations also", facts.RefundConfirmationFacts),
             ("What the law wants in letters", facts.Imprint),
             ("A party", facts.Party),

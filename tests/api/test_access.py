@@ -39,6 +39,10 @@ GET    /api/customers/me                  401    200   200   200    200   403   
 GET    /api/invoices                      401    200   200   200    200   200     200      200   200
 GET    /api/invoices/<id>                 401    200   200   200    404   200     200      200   200
 POST   /api/invoices                      401    403   403   403    403   201     201      201   201
+GET    /api/invoices/<id>/credits         401    200   200   200    404   200     200      200   200
+POST   /api/invoices/<id>/credits         401    403   403   403    403   403     201      201   403
+POST   /api/invoice-credits/<id>/approval 401    403   403   403    403   403     200      200   403
+POST   /api/invoice-credits/<id>/rejection 401   403   403   403    403   403     200      200   403
 POST   /api/payments/process              401    503   503   403    404   403     403      403   403
 GET    /api/payments/history              401    200   200   200    404   200     200      200   200
 GET    /api/payments/<id>                 401    200   200   200    404   200     200      200   200
@@ -107,7 +111,9 @@ class House:
 
     def _named(self, route: str) -> str:
         return next(
-            name for name in ("invoices", "payments", "refunds", "receipts", "endpoints", "staff") if name in route
+            name
+            for name in ("invoice-credits", "invoices", "payments", "refunds", "receipts", "endpoints", "staff")
+            if name in route
         )
 
     def _fresh(self, noun: str) -> str:
@@ -122,6 +128,8 @@ class House:
             customer = session.get_one(Customer, self.customer_id)
             if noun == "invoices":
                 return factories.invoice(session, customer).id
+            if noun == "invoice-credits":
+                return factories.proposed_credit(session, factories.invoice(session, customer)).id
             payment = factories.payment(session, customer)
             if noun == "refunds":
                 return factories.refund(session, payment, status="requested", amount_minor=5_00).id
@@ -148,6 +156,8 @@ class House:
             "/api/auth/revoke": {"refresh_token": "prt_none"},
             "/api/invoices": {"customer_id": self.customer_id, "currency": "eur", "lines": [line]},
             "/api/staff/<id>/role": {"role": "approver"},
+            "/api/invoices/<id>/credits": {"reason": "One came back.", "lines": [{"line": 1, "net": 1_00}]},
+            "/api/invoice-credits/<id>/rejection": {"reason": "All of it was used."},
             "/api/refunds/<id>/outside-payment": {
                 "paid_on": company_days.today().isoformat(),
                 "note": "By transfer 4711.",

@@ -31,7 +31,7 @@ from portal.documents.models import DocumentArchive, DocumentArchivePart, Paymen
 from portal.identity import api_clients, app_grants, policy, second_factor, sessions
 from portal.identity.models import Passkey, User
 from portal.invoices import price_list
-from portal.invoices.models import Invoice, OutsidePayment
+from portal.invoices.models import Invoice, InvoiceCredit, OutsidePayment
 from portal.invoices.price_list import ItemDraft
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
@@ -213,6 +213,7 @@ GET  /support/customers/<customer_id>/statement/files/<statement_id> 303 404 404
 GET  /support/customers/<customer_id>/statement/files/<statement_id>/pdf 303 404 404 404 404 200      200       200
 GET  /receipts/of-payment/<payment_id>             303     200    200    200     404    403      403       403
 GET  /receipts/of-invoice/<invoice_id>             303     200    200    200     404    403      403       403
+GET  /receipts/corrections-of-invoice/<invoice_id> 303     200    200    200     404    403      403       403
 GET  /cards                                        303     200    200    200     200    403      403       403
 POST /cards/<payment_method_id>/default                      303     303    303    403     404    403      403       403
 POST /cards/<payment_method_id>/removal                      303     503    503    403     404    403      403       403
@@ -262,6 +263,7 @@ GET  /support/refunds/of-payment/<payment_id>      303     404    404    404    
 GET  /support/disputes/of-payment/<payment_id>     303     404    404    404     404    200      200       200
 GET  /support/disputes/warnings-of-payment/<payment_id> 303     404    404    404     404    200      200       200
 GET  /support/documents/of-invoice/<invoice_id>    303     404    404    404     404    200      200       200
+GET  /support/documents/<document_id>              303     404    404    404     404    303      303       303
 GET  /support/documents/<document_id>/e-invoice    303     404    404    404     404    404      404       404
 GET  /support/documents/<document_id>/pdf          303     404    404    404     404    200      200       200
 GET  /support/documents/of-payment/<payment_id>    303     404    404    404     404    200      200       200
@@ -291,6 +293,11 @@ GET  /support/invoices/second-approvals            303     404    404    404    
 POST /support/invoices/outside-payments/<record_id>/approval 303 404 404 404     404    404      303       303
 POST /support/invoices/outside-payments/<record_id>/rejection 303 404 404 404    404    404      422       422
 POST /support/invoices/outside-payments/<record_id>/reversal 303 404 404 404     404    404      422       422
+GET  /support/invoices/credits-for-approval        303     404    404    404     404    404      200       200
+GET  /support/invoices/<invoice_id>/credits/new    303     404    404    404     404    404      200       200
+POST /support/invoices/<invoice_id>/credits        303     404    404    404     404    404      422       422
+POST /support/invoices/credits/<credit_id>/approval 303    404    404    404     404    404      303       303
+POST /support/invoices/credits/<credit_id>/rejection 303   404    404    404     404    404      422       422
 GET  /support/invoices/import                      303     404    404    404     404    404      200       200
 POST /support/invoices/import                      303     404    404    404     404    404      422       422
 GET  /support/invoices/import/<file_id>            303     404    404    404     404    404      404       404
@@ -537,6 +544,12 @@ def house(app: Flask) -> House:
         )  # fmt: skip
         session.add(record)
         ids["record_id"] = record.id
+        credit = InvoiceCredit(
+            id="icr_1", invoice_id=paid.id, status="rejected", amount_minor=1_00, currency="eur", lines=[], reason="No",
+            proposed_by=None, proposed_at=now,
+        )  # fmt: skip
+        session.add(credit)
+        ids["credit_id"] = credit.id
     for person in people.values():
         second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])

@@ -13,7 +13,9 @@ from sqlalchemy import text, update
 from portal.core import clock, config, db
 from portal.documents import facts
 from portal.documents.facts import (
+    CorrectionFacts,
     CreditNoteFacts,
+    Facts,
     Line,
     Method,
     MoneyFacts,
@@ -22,8 +24,10 @@ from portal.documents.facts import (
     Reference,
     TaxTotal,
     Verification,
+    taxes_of,
 )
 from portal.documents.models import Document
+from portal.invoices import totals
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
@@ -142,4 +146,30 @@ def example_note(*taxes: tuple[int, int, int], untaxed: int = 0, language: str =
         refund_id="ref_01kb4xw9k2v7j3f8e5m6n0p1qr",
         stripe_refund_id="re_3SQ0aBcDeFgHiJkL",
         acquirer_reference_number="74208480330000123456789",
+    )
+
+
+def example_correction(*lines: tuple[str, int, int, int], language: str = "en") -> CorrectionFacts:
+    """Facts of a credit note of an invoice that was not paid; each line is (description, quantity in thousandths, unit price, rate)."""
+    receipt = example(language=language)
+    reckoned = totals.reckon([(price, quantity, rate) for _, quantity, price, rate in lines])
+    credited = tuple(
+        Line(words, quantity, price, rate, amounts.net_minor, amounts.tax_minor)
+        for (words, quantity, price, rate), amounts in zip(lines, reckoned.lines, strict=True)
+    )
+    common = {field.name: getattr(receipt, field.name) for field in fields(Facts)} | {
+        "kind": "correction",
+        "number": "CN-2026-000013",
+        "taxes": taxes_of(credited),
+        "net_minor": reckoned.net_minor,
+        "tax_minor": reckoned.tax_minor,
+        "total_minor": reckoned.total_minor,
+    }
+    return CorrectionFacts(
+        **common,
+        lines=credited,
+        corrects_number="INV-2026-000042",
+        corrects_issued_on=date(2026, 11, 20),
+        reason="Two panels came back",
+        left_minor=50_00,
     )

@@ -32,7 +32,7 @@ from portal.invoices import totals
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.jobs import outbox
 from tests import factories
-from tests.documents.conftest import EGLISE, NORDLICHT, example_note
+from tests.documents.conftest import EGLISE, NORDLICHT, example_correction, example_note
 
 SELLER = replace(NORDLICHT, tax_number="27/123/45678")
 DAY = date(2026, 11, 30)
@@ -175,6 +175,28 @@ def test_a_credit_note_corrects_what_its_rates_come_to(taxes: dict[int, tuple[in
     assert text(made, "TypeCode")[0] == "381"
     assert "INV-2026-0042" in text(made, "IssuerAssignedID")
     assert (text(made, "GrandTotalAmount"), text(made, "DuePayableAmount")) == ([str(said.total.decimal)], ["0.00"])
+
+
+@examples(max_examples=20)
+@given(
+    lines=st.lists(
+        st.tuples(st.sampled_from(["Panel", "Größe"]), st.integers(1, 50_000), st.integers(1, 99_999), st.sampled_from(RATES)),
+        min_size=1, max_size=4,
+    ),
+    by_rate=st.booleans(),
+)  # fmt: skip
+def test_a_correction_of_what_was_not_paid_is_set_off_and_keeps_the_rules(
+    lines: list[tuple[str, int, int, int]], by_rate: bool
+) -> None:
+    said = example_correction(*lines)
+    if by_rate:
+        said = replace(said, lines=())
+    if not said.total_minor:
+        return
+    made = e_invoices.xml(said)
+    assert judged(made) == []
+    assert (text(made, "TypeCode")[0], text(made, "DuePayableAmount")) == ("381", [str(said.total.decimal)])
+    assert "INV-2026-000042" in text(made, "IssuerAssignedID")
 
 
 @pytest.mark.parametrize(

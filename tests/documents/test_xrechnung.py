@@ -26,7 +26,7 @@ from portal.accounts.models import Customer
 from portal.core import db
 from portal.core.errors import Invalid
 from portal.documents import e_invoices, facts, old_facts, queries, xrechnung
-from portal.documents.facts import CreditNoteFacts, InvoiceFacts, Party, Reference
+from portal.documents.facts import Correcting, CorrectionFacts, CreditNoteFacts, InvoiceFacts, Party, Reference
 from portal.documents.models import Document
 from portal.documents.xrechnung import Syntax
 from portal.identity.models import User
@@ -34,7 +34,7 @@ from portal.invoices import issuing
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.vat.untaxed import Untaxed
 from tests import factories
-from tests.documents.conftest import example_note
+from tests.documents.conftest import example_correction, example_note
 from tests.documents.test_e_invoices import LINES, SELLER, invoice_of, judged
 
 LEITWEG: Final = "04011000-12345-03"
@@ -69,6 +69,11 @@ def bill(*lines: tuple[str, int, int, int], untaxed: Untaxed | None = None, **va
 def note() -> CreditNoteFacts:
     made = example_note((1900, 50_00, 9_50), (700, 10_00, 70))
     return replace(made, e_invoice=e_invoices.PROFILE, corrects="invoice", corrects_number="INV-2026-000042", **WHOLE)
+
+
+def correction() -> CorrectionFacts:
+    made = example_correction(("Panel", 2_000, 25_00, 1900), ("Book", 1_000, 10_00, 700))
+    return replace(made, e_invoice=e_invoices.PROFILE, **WHOLE)
 
 
 # The rules of XRechnung, each with its XPath in CII and in UBL, and a regular expression for the text where it has one. "//" is anywhere.
@@ -157,7 +162,7 @@ def ubl_schema(name: str) -> etree.XMLSchema:
     return etree.XMLSchema(etree.parse(str(folder / f"UBL-{name}-2.1.xsd")))
 
 
-def verdict(made: InvoiceFacts | CreditNoteFacts, syntax: Syntax) -> list[str]:
+def verdict(made: InvoiceFacts | Correcting, syntax: Syntax) -> list[str]:
     """What is wrong with a document in a syntax: by the schema, by EN 16931 and by XRechnung."""
     content = xrechnung.xml(made, syntax)
     assert content == xrechnung.xml(made, syntax)
@@ -182,10 +187,14 @@ def verdict(made: InvoiceFacts | CreditNoteFacts, syntax: Syntax) -> list[str]:
         bill(("Ware", 1_000, 100_00, 0), untaxed=Untaxed.EXPORT, buyer=replace(AUTHORITY, country="CH")),
         bill(("Kurs", 1_000, 100_00, 0), untaxed=Untaxed.EXEMPT, exemption="§ 19 UStG"),
         note(),
+        correction(),
+        replace(correction(), lines=()),
     ],
-    ids=["two rates", "a period", "a deduction", "reverse charge", "within the Union", "export", "exempt", "a credit note"],
+    ids=["two rates", "a period", "a deduction", "reverse charge", "within the Union", "export", "exempt", "a credit note",
+        "a correction", "one by rate",
+    ],
 )  # fmt: skip
-def test_each_document_keeps_all_rules_in_both_syntaxes(made: InvoiceFacts | CreditNoteFacts, syntax: Syntax) -> None:
+def test_each_document_keeps_all_rules_in_both_syntaxes(made: InvoiceFacts | Correcting, syntax: Syntax) -> None:
     assert xrechnung.missing(made) == ()
     assert verdict(made, syntax) == []
 

@@ -365,7 +365,7 @@ def _credit_notes_fit(ours: PortalSide) -> Iterator[str]:
             continue
         for tax in facts.from_json(note.facts).taxes:
             for account, minor in ((LedgerAccount.REVENUE, tax.net_minor), (LedgerAccount.TAX, tax.tax_minor)):
-                found = booked[str(note.refund_id), tax.tax_rate_basis_points, account]
+                found = booked[str(note.refund_id or note.credit_id), tax.tax_rate_basis_points, account]
                 if found != minor:
                     yield f"J: {note.number} takes {minor} of {account} back, the books {found}"
 
