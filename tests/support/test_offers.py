@@ -147,6 +147,11 @@ def _partly(desk: Desk, invoice: Invoice) -> None:
         session.get_one(Invoice, invoice.id).paid_minor = 10_00
 
 
+def _credited(desk: Desk, invoice: Invoice) -> None:
+    with db.transaction() as session:
+        session.get_one(Invoice, invoice.id).credited_minor = 10_00
+
+
 def _paid(desk: Desk, invoice: Invoice) -> None:
     with db.transaction() as session:
         row = session.get_one(Invoice, invoice.id)
@@ -171,8 +176,11 @@ INVOICES: dict[str, tuple[Callable[[Desk, Invoice], None], str, str]] = {
     "waits": (_waits, "waits for its second approval", "waits for its second approval"),
     "partly paid": (_partly, "", "A part of this invoice is paid"),
     "paid": (_paid, "Nothing of this invoice is due", "can no longer be voided"),
+    "credited in part": (_credited, "", "A part of this invoice is credited"),
     "void": (_void, "This invoice is void", "This invoice is void"),
 }
+# Why it is not credited, where that is another reason than why it is not recorded as paid.
+CREDIT = {"paid": "the refund issues the credit note"}
 
 
 @pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:100")
@@ -188,6 +196,7 @@ def test_an_invoice_is_closed_where_that_can_succeed(desk: Desk, browse: As, rol
         may_close = may(role, Permission.CLOSE_INVOICES)
         check(page, "Record as paid", f"{address}/outside-payment", record if may_close else ONLY)
         check(page, "Void invoice", f"{address}/void", void if may_close else ONLY)
+        check(page, "Credit", f"{address}/credits/new", CREDIT.get(state, record) if may_close else ONLY)
         if state == "void":
             again = "" if may(role, Permission.ISSUE_INVOICES) else ONLY
             check(page, "Issue again with the same lines", f"/support/invoices/new?like={invoice.id}", again)
