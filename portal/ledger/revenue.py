@@ -139,6 +139,15 @@ def _lower(
             )
 
 
+def credited(session: Session, item_ids: Iterable[str]) -> dict[str, dict[int | None, Part]]:
+    """What these items were lowered by before they were paid, by item and rate; nothing of one that was not."""
+    of_it = (Posting.item_id.in_(sorted(set(item_ids))), Posting.credit == LedgerAccount.RECEIVABLES)
+    found: dict[str, list[tuple[int | None, LedgerAccount, int]]] = {}
+    for one in session.scalars(select(Posting).where(*of_it, Posting.kind.in_(("credit", "credit_tax")))):
+        found.setdefault(str(one.item_id), []).append((one.tax_rate_basis_points, one.debit, one.amount_minor))
+    return {item: {part.rate: part for part in _parts(rows)} for item, rows in found.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Sold:
     """What an item was sold for at one rate, and what of that is not given back."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -18,6 +18,9 @@ from portal.disputes.models import Dispute
 from portal.documents import queries as receipts
 from portal.documents.models import Document, DocumentKind
 from portal.invoices.models import Invoice
+from portal.invoices.totals import TaxAtRate
+from portal.ledger import revenue
+from portal.ledger.revenue import Part
 from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -104,16 +107,28 @@ def _stated(session: Session, batch: Sequence[Payment]) -> dict[str, tuple[Tax, 
     ids = {payment.invoice_id for payment in paying.values()}
     rows = session.scalars(select(Invoice).where(Invoice.id.in_(ids)).options(selectinload(Invoice.lines)))
     found = {invoice.id: invoice for invoice in rows}
-    return {payment_id: _taxes(payment, found[str(payment.invoice_id)]) for payment_id, payment in paying.items()}
+    lowered = [invoice.id for invoice in found.values() if invoice.credited_minor]
+    credited = revenue.credited(session, lowered) if lowered else {}
+    return {
+        payment_id: _taxes(payment, found[str(payment.invoice_id)], credited.get(str(payment.invoice_id), {}))
+        for payment_id, payment in paying.items()
+    }
 
 
-def _taxes(payment: Payment, invoice: Invoice) -> tuple[Tax, ...]:
-    stated = invoice.taxes
-    if payment.amount_minor >= invoice.total_minor:
-        return tuple(Tax(tax.rate_basis_points, tax.net_minor, tax.tax_minor) for tax in stated)
-    parts = [minor for tax in stated for minor in (tax.net_minor, tax.tax_minor)]
-    given = receipts.share_out(payment.amount_minor, parts)
-    return tuple(Tax(tax.rate_basis_points, given[2 * at], given[2 * at + 1]) for at, tax in enumerate(stated))
+def _taxes(payment: Payment, invoice: Invoice, credited: Mapping[int | None, Part]) -> tuple[Tax, ...]:
+    """Of what the invoice states and no credit note took back before it was paid."""
+    stated = [_less(tax, credited.get(tax.rate_basis_points)) for tax in invoice.taxes]
+    if payment.amount_minor >= invoice.total_minor - invoice.credited_minor:
+        return tuple(tax for tax in stated if tax.net_minor or tax.tax_minor)
+    given = receipts.share_out(
+        payment.amount_minor, [minor for tax in stated for minor in (tax.net_minor, tax.tax_minor)]
+    )
+    return tuple(Tax(tax.rate, given[2 * at], given[2 * at + 1]) for at, tax in enumerate(stated))
+
+
+def _less(tax: TaxAtRate, part: Part | None) -> Tax:
+    net, minor = (part.net_minor, part.tax_minor) if part else (0, 0)
+    return Tax(tax.rate_basis_points, tax.net_minor - net, tax.tax_minor - minor)
 
 
 def _of_payment(payment: Payment, status: str, receipt: Document | None, stated: tuple[Tax, ...]) -> Line:

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from portal.core import db
 from portal.documents import facts, pdf
@@ -32,6 +33,10 @@ def approver(app: Flask) -> FlaskClient:
     return browser
 
 
+def send(browser: FlaskClient, address: str, **form: str) -> TestResponse:
+    return browser.post(address, data={"csrf_token": factories.csrf_token(browser), **form})
+
+
 def note() -> CreditNote:
     with db.reading() as session:
         return session.scalars(select(CreditNote)).one()
@@ -50,10 +55,10 @@ def test_staff_credit_a_line_and_the_customer_sees_why_less_is_due(
     assert "Panel" in page and "€82.10" in page
     key = page.split('name="key" type="hidden" value="')[1].split('"')[0]
     form = {"what": "lines", "lines-0-quantity": "1", "lines-1-net": "", "reason": "One came back", "key": key}
-    refused = desk.post(f"/support/invoices/{made.id}/credits", data=form | {"lines-0-quantity": "4"})
+    refused = send(desk, f"/support/invoices/{made.id}/credits", **(form | {"lines-0-quantity": "4"}))
     assert refused.status_code == 422 and "at most 3" in refused.get_data(as_text=True)
     for _ in range(2):  # pressed twice
-        assert desk.post(f"/support/invoices/{made.id}/credits", data=form).status_code == 303
+        assert send(desk, f"/support/invoices/{made.id}/credits", **form).status_code == 303
     assert stored(made).amount_due.minor == 82_10 - 23_80
     while claimed := outbox.claim("worker", 1, lease_seconds=0):
         outbox.run(claimed[0], "worker")
@@ -81,14 +86,14 @@ def test_a_colleague_approves_at_the_desk(app: Flask, issue: Issue) -> None:
     made = issue(line("Oven", price=1000_00))
     first, second = approver(app), approver(app)
     form = {"reason": "Never delivered", "key": "a-key-of-tests", "what": "rest"}
-    assert first.post(f"/support/invoices/{made.id}/credits", data=form).status_code == 303
+    assert send(first, f"/support/invoices/{made.id}/credits", **form).status_code == 303
     with db.reading() as session:
         row = session.scalars(select(InvoiceCredit)).one()
     assert made.number in text(second, "/support/invoices/credits-for-approval")
-    first.post(f"/support/invoices/credits/{row.id}/approval")
+    send(first, f"/support/invoices/credits/{row.id}/approval")
     assert stored(made).status == "open"
     assert "Approve this credit" in text(second, f"/support/invoices/{made.id}")
-    second.post(f"/support/invoices/credits/{row.id}/approval")
+    send(second, f"/support/invoices/credits/{row.id}/approval")
     assert stored(made).status == "credited"
     assert "is credited in full" in text(second, f"/support/invoices/{made.id}")
     assert second.get(f"/support/invoices/{made.id}/credits/new").status_code == 303
