@@ -8,8 +8,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0082"
-down_revision = "0081"
+revision = "0083"
+down_revision = "0082"
 
 _PROPOSED = sa.text("status = 'proposed'")
 OF_PAYMENTS: Final = "kind IN ('receipt', 'payment_confirmation')"
