@@ -27,7 +27,7 @@ from portal.documents import queries as receipts
 from portal.documents import xrechnung
 from portal.documents.models import Document
 from portal.identity.models import User
-from portal.invoices import crediting, details, totals
+from portal.invoices import crediting, details
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine
 from portal.invoices.statuses import InvoiceStatus, Standing
@@ -188,7 +188,7 @@ def _credit(row: InvoiceCredit, note_id: str | None) -> invoice_schemas.Credit:
     lines = [
         invoice_schemas.CreditLine(
             line=line.position,
-            quantity=None if line.quantity_thousandths is None else _plain(totals.quantity(line.quantity_thousandths)),
+            quantity=None if line.quantity is None else _plain(line.quantity),
             net=line.net_minor,
         )
         for line in crediting.lines_of(row)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from portal.core import money
@@ -39,6 +40,11 @@ class CreditedLine:
     position: int
     quantity_thousandths: int | None
     net_minor: int
+
+    @property
+    def quantity(self) -> Decimal | None:
+        """1500 thousandths are Decimal("1.5")."""
+        return None if self.quantity_thousandths is None else totals.quantity(self.quantity_thousandths)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -18,7 +18,6 @@ from portal.disputes.models import Dispute
 from portal.documents import queries as receipts
 from portal.documents.models import Document, DocumentKind
 from portal.invoices.models import Invoice
-from portal.invoices.totals import TaxAtRate
 from portal.ledger import revenue
 from portal.ledger.revenue import Part
 from portal.payments import queries as payments
@@ -117,7 +116,10 @@ def _stated(session: Session, batch: Sequence[Payment]) -> dict[str, tuple[Tax, 
 
 def _taxes(payment: Payment, invoice: Invoice, credited: Mapping[int | None, Part]) -> tuple[Tax, ...]:
     """Of what the invoice states and no credit note took back before it was paid."""
-    stated = [_less(tax, credited.get(tax.rate_basis_points)) for tax in invoice.taxes]
+    stated = [
+        _less(Part(tax.rate_basis_points, tax.net_minor, tax.tax_minor), credited.get(tax.rate_basis_points))
+        for tax in invoice.taxes
+    ]
     if payment.amount_minor >= invoice.total_minor - invoice.credited_minor:
         return tuple(tax for tax in stated if tax.net_minor or tax.tax_minor)
     given = receipts.share_out(
@@ -126,9 +128,9 @@ def _taxes(payment: Payment, invoice: Invoice, credited: Mapping[int | None, Par
     return tuple(Tax(tax.rate, given[2 * at], given[2 * at + 1]) for at, tax in enumerate(stated))
 
 
-def _less(tax: TaxAtRate, part: Part | None) -> Tax:
-    net, minor = (part.net_minor, part.tax_minor) if part else (0, 0)
-    return Tax(tax.rate_basis_points, tax.net_minor - net, tax.tax_minor - minor)
+def _less(stated: Part, part: Part | None) -> Tax:
+    net, tax = (part.net_minor, part.tax_minor) if part else (0, 0)
+    return Tax(stated.rate, stated.net_minor - net, stated.tax_minor - tax)
 
 
 def _of_payment(payment: Payment, status: str, receipt: Document | None, stated: tuple[Tax, ...]) -> Line:

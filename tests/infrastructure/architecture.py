@@ -32,7 +32,7 @@ FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
 # E-invoices and XRechnungen are what a document gives to programs, of_postings tells the documents that postings are about, untaxed why a
 # line has no tax, and the PDF of a preview is made where PDFs are. A form reads the filters of a list, also for the file that another
 # part makes of it.
-# What a VAT ID is like (tax_ids) is told by accounts, which keep it.
+# What a VAT ID is like (tax_ids) is told by accounts, which keep it; what is credited of an invoice, and its lines, by invoices.
 # Sessions, links, second factors, mails to a user, and who is signed in to a browser (web) are what identity is for.
 PUBLIC = frozenset(
     {
@@ -49,6 +49,8 @@ PUBLIC = frozenset(
         "email_changes",
         "passkeys",
         "app_grants",
+        "credit_lines",
+        "crediting",
         "unsubscribing",
         "api_clients",
         "policy",
