@@ -153,10 +153,9 @@ def parts_of(
         left = of.left.net_minor if of else 0
         if of is None or net > left:
             raise Invalid(
-                N_("At most %(left)s of the lines at %(rate)s %% is left."),
+                N_("At most %(left)s of the lines with this tax rate is left."),
                 field="lines",
                 left=Money(left, currency),
-                rate=str(totals.percent(rate)),
             )
         parts.append(Part(rate, net, tax_with(net, of)))
     return parts
