@@ -34,6 +34,7 @@ from portal.statements.feature import FEATURE as STATEMENTS
 from portal.stripe_events.feature import FEATURE as STRIPE_EVENTS
 from portal.support.feature import FEATURE as SUPPORT
 from portal.vat.feature import FEATURE as VAT
+from portal.verification.feature import FEATURE as VERIFICATION
 from portal.web import compression, failures, features, list_views, pages, static_files, views
 from portal.webhook_endpoints.feature import FEATURE as WEBHOOK_ENDPOINTS
 
@@ -52,6 +53,7 @@ FEATURES = (
     REMINDERS,
     EVIDENCE,
     STATEMENTS,
+    VERIFICATION,
     STRIPE_EVENTS,
     WEBHOOK_ENDPOINTS,
     RECONCILIATION,

@@ -191,6 +191,11 @@ class Facts:
         return self.money(self.total_minor)
 
     @property
+    def accounts(self) -> tuple[str, ...]:
+        """The IBANs that it asks to pay to: none, for what is owed is paid in the portal. One that stands on a document is forged."""
+        return ()
+
+    @property
     def untaxed_minor(self) -> int:
         """The net of what no tax is stated for."""
         return self.net_minor - sum(tax.net_minor for tax in self.taxes)

@@ -1,14 +1,14 @@
-"""Documents, and the page that tells whether one is genuine."""
+"""Documents, for customers and at the desk."""
 
 from __future__ import annotations
 
 from portal.core.errors import N_
-from portal.documents import job_handlers, staff_views, verification_views, views
+from portal.documents import job_handlers, staff_views, views
 from portal.documents.staff_list import LIST
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
-    blueprints=(views.bp, staff_views.bp, verification_views.bp),
+    blueprints=(views.bp, staff_views.bp),
     jobs=(job_handlers,),
     lists=(LIST,),
     navigation=(

@@ -55,6 +55,7 @@ NOT_HELD: Final = text("(missing_glyphs = '' OR glyphs_accepted_at IS NOT NULL)"
 # To be mailed, or to be made at all.
 UNMAILED: Final = text("mailed_at IS NULL AND (mail_waived_at IS NULL OR pdf_sha256 IS NULL)")
 REVOKED: Final = text("revoked_at IS NOT NULL")
+RENDERED: Final = text("pdf_sha256 IS NOT NULL")
 NO_INVOICE: Final = text(f"kind <> '{DocumentKind.INVOICE}'")
 
 
@@ -115,6 +116,7 @@ class Document(Base):
         Index("ix_documents_held", "issued_at", "id", sqlite_where=HELD, postgresql_where=HELD),
         Index("ix_documents_kind", "kind", "issued_at", "id"),
         Index("ix_documents_revoked", "issued_at", "id", sqlite_where=REVOKED, postgresql_where=REVOKED),
+        Index("ix_documents_sha256", "pdf_sha256", sqlite_where=RENDERED, postgresql_where=RENDERED),
         Index("ix_documents_payment", "payment_id", "issued_at", "id"),
         Index("ix_documents_customer", "customer_id", "issued_at", "id"),
         Index("ix_documents_customer_kind", "customer_id", "kind", "issued_at", "id"),

@@ -84,14 +84,20 @@ class PaidWith:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """What a document's code tells whoever holds it: nothing of the one it was issued to."""
+    """What a document's code, or its file, tells whoever holds it: nothing of the one it was issued to.
+
+    `accounts` are the IBANs that it asks to pay to. `has_file` is whether its PDF is made.
+    """
 
     code_text: str
     kind: str
     number: str
     issued_on: date
     total: Money
+    seller: str
+    accounts: tuple[str, ...]
     revoked_at: datetime | None
+    has_file: bool
 
 
 def for_customer(session: Session, document_id: str, customer_id: str) -> Document:
@@ -133,11 +139,29 @@ def by_code(session: Session, typed: str) -> Issued | None:
     code = codes.read(typed)
     if code is None:
         return None
-    document = session.execute(select(Document).where(Document.code == code)).scalar_one_or_none()
+    return _told(session.scalar(select(Document).where(Document.code == code)))
+
+
+def by_sha256(session: Session, digest: str) -> Issued | None:
+    """Likewise of the document whose PDF has this SHA-256 (64 hexadecimal digits, in small letters)."""
+    return _told(session.scalar(select(Document).where(Document.pdf_sha256 == digest).limit(1)))
+
+
+def _told(document: Document | None) -> Issued | None:
     if document is None:
         return None
-    issued_on = facts.from_json(document.facts).issued_on
-    return Issued(document.code_text, document.kind, document.number, issued_on, document.total, document.revoked_at)
+    frozen = facts.from_json(document.facts)
+    return Issued(
+        document.code_text,
+        document.kind,
+        document.number,
+        frozen.issued_on,
+        document.total,
+        frozen.seller.name,
+        frozen.accounts,
+        document.revoked_at,
+        document.pdf_sha256 is not None,
+    )
 
 
 @cache

@@ -21,7 +21,7 @@ FLOORS = (
     ("mandates", "disputes", "refunds", "pay_links"),
     ("documents",),
     ("stripe_events", "reconciliation", "statements", "evidence", "reminders"),
-    ("books", "support", "operations", "api"),
+    ("books", "support", "operations", "verification", "api"),
     ("cli", "app"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
