@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.lines import Line
 from bench.timing import costs
 from portal.content import templates
-from portal.documents import facts, pdf
+from portal.documents import facts, pdf, signing
 
 LONG, LONG_AIM = 5.5, 4.0
 OURS, OURS_AIM = 1.25, 1.15
@@ -26,6 +26,8 @@ MANY, FEW, FLAT = 1_000, 50, 1.1
 # Keeping a FontConfiguration, and all that the first receipt of a process makes, must pay.
 KEPT = 0.95
 LATER = 0.25
+# Signing it, against rendering it.
+SIGNED, SIGNED_AIM = 0.4, 0.25
 CODE = "7K3M-9QXA-0B1C-2D4E-5F6G"
 
 
@@ -94,11 +96,14 @@ def measure(*, quick: bool) -> list[Line]:
     begun = time.process_time()
     pdf.render(short)
     cold = time.process_time() - begun
+    unsigned = pdf.render(short).pdf
+    signing.sign(unsigned, short.issued_at)
     works = {
         "kept": lambda: pdf.render(short),
         "long": lambda: pdf.render(long),
         "fresh": lambda: render_afresh(short),
         "bare": bare(),
+        "signed": lambda: signing.sign(unsigned, short.issued_at),
     }
     found = costs(works, 2 if quick else 15)
     few, many = _memory(FEW // 10 if quick else FEW), _memory(MANY // 100 if quick else MANY)
@@ -110,6 +115,15 @@ def measure(*, quick: bool) -> list[Line]:
         Line(f"receipt: memory after {MANY:,}", many, "MiB", many / few, f"after {FEW}", FLAT),
         Line(
             "receipt: fonts kept", found["kept"] * 1000, "ms", found["kept"] / found["fresh"], "fonts read anew", KEPT
+        ),
+        Line(
+            "receipt: signing it",
+            found["signed"] * 1000,
+            "ms",
+            found["signed"] / found["kept"],
+            "rendering it",
+            SIGNED,
+            SIGNED_AIM,
         ),
         Line("receipt: a later one", found["kept"] * 1000, "ms", found["kept"] / cold, "the first one", LATER),
     ]

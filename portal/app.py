@@ -17,6 +17,7 @@ from portal.content import mail
 from portal.core import config, db, logs
 from portal.core.config import Settings
 from portal.disputes.feature import FEATURE as DISPUTES
+from portal.documents import certificates
 from portal.documents.feature import FEATURE as DOCUMENTS
 from portal.evidence.feature import FEATURE as EVIDENCE
 from portal.identity import web as identity
@@ -105,6 +106,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     failures.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     identity.login_manager.init_app(app)
+    certificates.identity()  # a key that cannot be read stops the start, and not each document
     features.install(app, FEATURES)
     CORS(
         app,

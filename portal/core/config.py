@@ -229,6 +229,11 @@ class Settings(BaseSettings):
     # Where it is written down how far the database has come, after each change: so one restored from a backup is noticed.
     marks_file: Path | None = None
 
+    # The key that documents are signed with: a PEM with the private key and its certificates, or the path of a file with that or with
+    # PKCS#12, and its password. Without it, one that is derived from the secret key, with a certificate of our own.
+    document_signing_key: SecretStr | None = None
+    document_signing_password: SecretStr = SecretStr("")
+
     # The JSON API. With a secret, access tokens are signed with it (HS256) instead of with rotating keys of our own (EdDSA).
     api_jwt_secret: SecretStr | None = None
     # How often an app may call: all of its calls, those that change something, and, by address, failing to sign in and being refused.

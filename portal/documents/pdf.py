@@ -86,12 +86,12 @@ def render_preview(facts: InvoiceFacts, watermark: str) -> Rendered:
 
 def draw(template: str, letter: Any) -> Rendered:
     """Another letter of the company's, as PDF/A-3b like the documents: `letter` has a `language` and a `logo`, and is what the template,
-    which extends documents/pdf/base.html, calls `document`.
+    which extends documents/pdf/base.html, calls `document`. One with a `verification`, as documents have, gets its QR code.
     """
     db.refuse_inside_transaction("rendering a PDF")
     html = templates.render(template, letter.language, document=letter)
     with _lock:
-        return _rendered(html, fetcher(letter.logo), [], [])
+        return _rendered(html, fetcher(letter.logo, qr_code(letter)), [], [])
 
 
 def _rendered(html: str, served: URLFetcher, attachments: list[Attachment], metadata: list[str]) -> Rendered:
@@ -159,12 +159,13 @@ def workshop() -> Workshop:
     return Workshop(fonts, styles)
 
 
-def qr_code(facts: Facts) -> bytes:
+def qr_code(facts: Any) -> bytes:
     """The address that verifies the document, for a telephone's camera, as SVG; empty when the document has no code.
 
     Level M bears that a sixth of it is soiled. The quiet zone is left by the style sheet. Source: ISO/IEC 18004.
     """
-    return _drawn(facts.verification.address) if facts.verification else b""
+    verification = getattr(facts, "verification", None)
+    return _drawn(verification.address) if verification else b""
 
 
 def pay_code(facts: Facts) -> bytes:

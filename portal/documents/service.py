@@ -18,7 +18,7 @@ from portal.accounts.models import Customer
 from portal.content import language
 from portal.core import audit, config, crash, db, numbering
 from portal.core.errors import N_, Conflict, NotFound
-from portal.documents import codes, facts, freezing, jobs, kinds, pdf, queries
+from portal.documents import codes, facts, freezing, jobs, kinds, pdf, queries, signing
 from portal.documents.freezing import NotAddingUp, letterhead
 from portal.documents.keeping import PREFIX, Kept, is_free, keep, kept_credit_note, kept_receipt
 from portal.documents.models import (
@@ -49,7 +49,9 @@ from portal.refunds.models import Refund
 __all__ = [
     "Kept",
     "NotAddingUp",
+    "codes",
     "draw",
+    "draw_signed",
     "is_free",
     "issue",
     "issue_credit_note",
@@ -319,8 +321,13 @@ def _add(
     return document.id
 
 
+def draw_signed(template: str, letter: Any, at: datetime) -> bytes:
+    """Another letter of the company's (portal.documents.pdf.draw), signed as documents are, as of this moment."""
+    return signing.sign(draw(template, letter).pdf, at)
+
+
 def render(document_id: str) -> None:
-    """Make the PDF from the frozen facts and keep it with its SHA-256; the next job mails it.
+    """Make the PDF from the frozen facts, sign it, and keep it with its SHA-256; the next job mails it.
 
     A PDF that is stored already stays, whatever a second rendering gives. One that lacks characters is neither kept nor sent before a
     person has accepted that: staff are told. Raises NotFound for an unknown document.
@@ -332,10 +339,11 @@ def render(document_id: str) -> None:
     if document.pdf_sha256 is not None:
         return
     rendered = pdf.render(facts.from_json(document.facts))
-    content, missing = rendered.pdf, "".join(rendered.missing)
+    missing = "".join(rendered.missing)
     if missing and document.glyphs_accepted_at is None:
         _hold(document_id, missing)
         return
+    content = signing.sign(rendered.pdf, document.issued_at)
     digest = hashlib.sha256(content).hexdigest()
     crash.point("document rendered")
     with db.transaction() as session:

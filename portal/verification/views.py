@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.core import db
-from portal.documents import queries
+from portal.documents import certificates, queries
 from portal.documents.queries import Issued
 from portal.verification.forms import CodeForm, FileForm
 from portal.web import pages
@@ -92,6 +92,7 @@ def _index(status: int, form: CodeForm | None = None, file_form: FileForm | None
         form=form or CodeForm(formdata=None),
         file_form=file_form or FileForm(formdata=None, prefix="file"),
         outcome=context.get("outcome"),
+        fingerprint=certificates.fingerprint(certificates.identity().certificate),
     )
 
 

@@ -379,6 +379,7 @@ POST /support/staff/<staff_id>/apps/<grant_id>/end 303     404    404    404    
 GET  /verify                                       200     200    200    200     200    200      200       200
 POST /verify                                       422     422    422    422     422    422      422       422
 GET  /verify/<path:document_code>                  200     200    200    200     200    200      200       200
+GET  /.well-known/document-signing-certificate.pem 200     200    200    200     200    200      200       200
 POST /verify/file                                  422     422    422    422     422    422      422       422
 GET  /support/operations                           303     404    404    404     404    200      200       200
 GET  /support/operations/events                    303     404    404    404     404    200      200       200

@@ -33,6 +33,7 @@ FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
 # line has no tax, and the PDF of a preview is made where PDFs are. A form reads the filters of a list, also for the file that another
 # part makes of it.
 # What a VAT ID is like (tax_ids) is told by accounts, which keep it; what is credited of an invoice, and its lines, by invoices.
+# Certificates are what others verify documents with, and confirmations what they verify of a balance.
 # Sessions, links, second factors, mails to a user, and who is signed in to a browser (web) are what identity is for.
 PUBLIC = frozenset(
     {
@@ -63,6 +64,8 @@ PUBLIC = frozenset(
         "second_factor",
         "web",
         "balances",
+        "certificates",
+        "confirmations",
         "e_invoices",
         "figures",
         "messages",
