@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ def judged(content: bytes, certificate: bytes) -> Any:
     [signature] = PdfFileReader(io.BytesIO(content)).embedded_signatures
     roots = list(load_certs_from_pemder_data(certificate))
     return validate_pdf_signature(signature, ValidationContext(trust_roots=roots, allow_fetching=False))
+
+
+def without_readers(found: Any) -> str:
+    """An object of a file in words, but for which reader it came by, which pypdf tells of each reference."""
+    return re.sub(r", \d{9,}\)", ")", str(found.get_object()))
 
 
 def test_a_stored_document_is_the_companys_by_its_published_certificate(
@@ -90,7 +96,7 @@ def test_the_pages_the_data_and_what_pdf_a_asks_for_stay_to_the_byte(settings: c
     was: Any = before.trailer["/Root"]
     root: Any = after.trailer["/Root"]
     for name in ("/Metadata", "/OutputIntents", "/StructTreeRoot", "/AF", "/Lang"):
-        assert str(root[name].get_object()) == str(was[name].get_object())
+        assert without_readers(root[name]) == without_readers(was[name])
     form: Any = root["/AcroForm"].get_object()
     assert "/NeedAppearances" not in form
     [field] = form["/Fields"]
