@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -49,9 +51,15 @@ def sign(pdf: bytes, at: datetime) -> bytes:
     certified = cms_embedder.SigMDPSetup(_DIGEST, certify=True, docmdp_perms=fields.MDPPerm.NO_CHANGES)
     embedding.send(cms_embedder.SigObjSetup(placed, certified))
     prepared, output = embedding.send(cms_embedder.SigIOSetup(_DIGEST, in_place=False))
-    signed = asyncio.run(_signer(identity).async_sign(prepared.document_digest, _DIGEST, use_pades=True))
+    signed = _done(_signer(identity).async_sign(prepared.document_digest, _DIGEST, use_pades=True))
     embedding.send(signed)
     return bytes(output.getvalue())
+
+
+def _done(work: Coroutine[Any, Any, Any]) -> Any:
+    """What came of it, in a thread of its own: pyHanko wants a loop of events, and this thread may run one already."""
+    with ThreadPoolExecutor(1) as alone:
+        return alone.submit(asyncio.run, work).result()
 
 
 def _encoded(identity: Identity) -> list[bytes]:
