@@ -131,7 +131,7 @@ TABLE: Final = (
     Right(Permission.REPEAT_JOBS, "repeat events, webhooks and jobs", _APPROVERS),
     Right(
         Permission.VIEW_BOOKS,
-        "see and export the books, and have a month-end package made",
+        "see and export the books, have a month-end package made, and confirm a customer's balance",
         _BOOKKEEPERS,
     ),
     Right(Permission.RECONCILE, "compare the books with Stripe now, and resolve discrepancies", _APPROVERS),

@@ -137,6 +137,12 @@ def statement(session: Session, customer_id: str, currency: str, period: Period)
     return Statement(currency, period, opening, movements, _ageing(session, customer_id, currency, period.until))
 
 
+def balance(session: Session, customer_id: str, currency: str, day: date) -> Money:
+    """What was owed at the end of a day of the company's, by all postings that are there now."""
+    whose = {"customer": customer_id, "currency": currency, "end": company_days.ends(day)}
+    return Money(int(session.scalar(_balance(), whose) or 0), currency)
+
+
 def _signed(*accounts: LedgerAccount) -> ColumnElement[int]:
     """What each posting adds to these accounts."""
     amount = Posting.amount_minor

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from portal.statements import account_views, job_handlers, views
+from portal.statements import account_views, confirmation_views, job_handlers, views
 from portal.web.features import Feature
 
 FEATURE = Feature(
-    blueprints=(views.bp, account_views.bp, account_views.staff_bp),
+    blueprints=(views.bp, account_views.bp, account_views.staff_bp, confirmation_views.bp),
     jobs=(job_handlers,),
 )

@@ -1,4 +1,4 @@
-"""Which statement of account is wanted, as it stands in the address."""
+"""Which statement of account is wanted, as it stands in the address, and which balance is to be confirmed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from datetime import date
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from wtforms import DateField, StringField, ValidationError
-from wtforms.validators import Length, Optional
+from wtforms import DateField, SelectField, StringField, ValidationError
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
+from wtforms.validators import DataRequired, Length, Optional
 
+from portal.content import language
 from portal.core import company_days, money
 from portal.reconciliation.figures import Period
 from portal.web.forms import PortalForm
+from portal.web.resuming import ResumableForm
 
 FIRST_YEAR: Final = 2000
 LAST_YEAR: Final = 2199
@@ -53,3 +56,28 @@ class StatementForm(PortalForm):
         """The currency that was chosen, or the customer's first one."""
         typed = (self.currency.data or "").lower()
         return typed or next(iter(currencies), "eur")
+
+
+class ConfirmationForm(ResumableForm):
+    """Of which day a customer's balance is to be confirmed, and in which language."""
+
+    day = DateField(
+        lazy_gettext("Day"),
+        [DataRequired(lazy_gettext("Please choose a day."))],
+        description=lazy_gettext("Its closing balance is confirmed. The day must be over."),
+    )
+    language = SelectField(lazy_gettext("Language"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.language.choices = [SelectChoice(code, name) for code, name in language.choices()]
+
+    def validate_day(self, field: DateField) -> None:
+        if field.data and not FIRST_YEAR <= field.data.year <= LAST_YEAR:
+            raise ValidationError(gettext("Please enter days of this century."))
+
+    def chosen_day(self) -> date:
+        """After a successful validate()."""
+        if self.day.data is None:
+            raise ValueError("the form is not valid")
+        return self.day.data

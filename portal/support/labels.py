@@ -149,6 +149,8 @@ WORDS: Final[dict[str, str]] = {
     "document_archive.requested": N_("ZIP file of %(documents)s documents requested"),
     "document_archive.made": N_("ZIP file of documents created"),
     "document_archive.downloaded": N_("ZIP file of documents downloaded"),
+    "balance.confirmed": N_("Balance of %(day)s confirmed"),
+    "balance.confirmation_downloaded": N_("Balance confirmation downloaded"),
     "statement.requested": N_("Statement of account requested, %(since)s to %(until)s"),
     "statement.made": N_("Statement of account created"),
     "statement.downloaded": N_("Statement of account downloaded"),

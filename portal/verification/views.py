@@ -1,4 +1,5 @@
-"""Whether a document was issued, for anyone who holds its code or its file: number, date and total, and nothing of whom it is for."""
+"""Whether a document was issued, for anyone who holds its code or its file: number, date and total, and nothing of whom it is for. The
+confirmation of a balance is told whole: it is for those who are to believe it."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from flask import Blueprint, Response
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.core import db
-from portal.documents import certificates, queries
+from portal.documents import certificates
 from portal.documents.queries import Issued
+from portal.statements.confirmations import Confirmed
+from portal.verification import queries
 from portal.verification.forms import CodeForm, FileForm
 from portal.web import pages
 
@@ -35,8 +38,8 @@ class Outcome:
     `asked` is whether a code was given at all.
     """
 
-    same: Issued | None
-    named: Issued | None
+    same: Issued | Confirmed | None
+    named: Issued | Confirmed | None
     asked: bool
 
 
@@ -81,6 +84,8 @@ def show(document_code: str) -> AnyResponse:
     if document is None:
         return _unknown()
     form = FileForm(formdata=None, prefix="file", code=document.code_text)
+    if isinstance(document, Confirmed):
+        return pages.page("verification/confirmation.html", confirmed=document, file_form=form)
     return pages.page("verification/show.html", document=document, file_form=form)
 
 

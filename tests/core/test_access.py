@@ -38,7 +38,7 @@ from portal.payment_methods.statuses import SetupStatus
 from portal.payments.models import Payment
 from portal.reconciliation.models import Discrepancy
 from portal.refunds import answer_blocks
-from portal.statements.models import StatementFile, StatementFilePart
+from portal.statements.models import BalanceConfirmation, StatementFile, StatementFilePart
 from portal.web import guards
 from portal.web.forms import PortalForm
 from tests import factories
@@ -206,6 +206,10 @@ GET  /statement/file.csv                           303     200    200    200    
 POST /statement/files                              303     303    303    303     303    403      403       403
 GET  /statement/files/<statement_id>                    303     200    200    200     404    403      403       403
 GET  /statement/files/<statement_id>/pdf                303     200    200    200     404    403      403       403
+GET  /support/customers/<customer_id>/balance-confirmations 303 404 404 404     404    404      200       200
+POST /support/customers/<customer_id>/balance-confirmations 303 404 404 404     404    404      422       422
+GET  /support/customers/<customer_id>/balance-confirmations/<confirmation_id> 303 404 404 404 404 404 200   200
+GET  /support/customers/<customer_id>/balance-confirmations/<confirmation_id>/pdf 303 404 404 404 404 404 200 200
 GET  /support/customers/<customer_id>/statement    303     404    404    404     404    200      200       200
 GET  /support/customers/<customer_id>/statement/file.csv 303 404  404    404     404    200      200       200
 POST /support/customers/<customer_id>/statement/files 303 404     404    404     404    303      303       303
@@ -526,9 +530,15 @@ def house(app: Flask) -> House:
             made_at=now, size=3, attempt=1, currency="eur", since=date(2026, 1, 1), until=date(2026, 1, 31),
         )  # fmt: skip
         ids["statement_id"] = statement.id
+        confirmation = BalanceConfirmation(
+            id=new_id("bcf"), customer_id=customer.id, requested_by=people["admin"].id, day=date(2026, 1, 31), made_at=now,
+            language="en", company="Nordlicht", customer_name=customer.name, balances={"eur": 119_00}, code="0" * 20, pdf=b"PDF",
+            pdf_sha256="0" * 64,
+        )  # fmt: skip
+        ids["confirmation_id"] = confirmation.id
         ids["discrepancy_id"] = discrepancy.id
         session.add(discrepancy)
-        session.add_all([pack, archive, statement])
+        session.add_all([pack, archive, statement, confirmation])
         session.flush()
         session.add(StatementFilePart(file_id=statement.id, attempt=1, number=0, content=b"PDF"))
         session.add(DocumentArchivePart(archive_id=archive.id, attempt=1, number=0, content=b"ZIP"))

@@ -41,7 +41,7 @@ from portal.payments.order_rules import Item
 from portal.reconciliation.models import Discrepancy, Reconciliation
 from portal.refunds.models import Refund, RefundMessage
 from portal.refunds.statuses import RefundStatus
-from portal.statements.models import StatementFile
+from portal.statements.models import BalanceConfirmation, StatementFile
 from portal.support import service as desk
 from portal.support.queries import SECTIONS
 from portal.support.search_places import Kind
@@ -207,6 +207,15 @@ class History:
                 )  # fmt: skip
                 session.add(archive)
                 self.archives.append(archive.id)
+            self.confirmations = []
+            for number, digest in enumerate((None, "0" * 64)):
+                confirmation = BalanceConfirmation(
+                    id=new_id("bcf"), customer_id=self.customer, requested_by=self.user.id, day=today.replace(day=1), made_at=now,
+                    language="en", company="Nordlicht", customer_name="Spree Bikes", code=f"{number:020d}",
+                    balances={"eur": 119_00, "usd": -5_00, "chf": 0}, pdf=b"PDF" if digest else None, pdf_sha256=digest,
+                )  # fmt: skip
+                session.add(confirmation)
+                self.confirmations.append(confirmation.id)
             self.statements = []
             for status in ("making", "ready", "given_up"):
                 file = StatementFile(
@@ -217,7 +226,7 @@ class History:
                 self.statements.append(file.id)
         with db.reading() as session:
             documents = session.execute(select(Document)).scalars()
-            self.codes = [document.code_text for document in documents]
+            self.codes = [*(document.code_text for document in documents), f"{1:020d}"]
         with db.transaction() as session:
             payment = session.get_one(Payment, self.succeeded)
             factories.fraud_warning(session, payment)
@@ -337,6 +346,8 @@ class History:
         yield from ("/support/search/customers?q=spree", "/support/search/refunds?q=nothing+like+it")
         yield f"/support/customers/{self.customer}"
         yield f"/support/customers/{self.customer}/statement"
+        yield f"/support/customers/{self.customer}/balance-confirmations"
+        yield from (f"/support/customers/{self.customer}/balance-confirmations/{one}" for one in self.confirmations)
         yield from (f"/support/customers/{self.customer}/statement/files/{file}" for file in self.statements)
         yield from (
             f"/support/customers/{self.customer}/{name}"
