@@ -5,8 +5,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0084"
-down_revision = "0083"
+revision = "0085"
+down_revision = "0084"
 
 
 def upgrade() -> None:
