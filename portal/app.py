@@ -14,7 +14,7 @@ from portal.api.feature import FEATURE as API
 from portal.api.operations import PaymentId
 from portal.books.feature import FEATURE as BOOKS
 from portal.content import mail
-from portal.core import config, db, logs
+from portal.core import config, db, logs, secret_keys
 from portal.core.config import Settings
 from portal.disputes.feature import FEATURE as DISPUTES
 from portal.documents import certificates
@@ -81,7 +81,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     gateway.forget()
     app = Flask("portal", template_folder=None, static_folder=None)
     app.config.update(
-        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SECRET_KEY=secret_keys.newest(),
+        SECRET_KEY_FALLBACKS=list(secret_keys.every()[1:]),
+        WTF_CSRF_SECRET_KEY=secret_keys.oldest_first(),  # forms that are open while the secret key changes
         SESSION_COOKIE_NAME="__Host-portal" if settings.secure_cookies else "portal",
         SESSION_COOKIE_SECURE=settings.secure_cookies,
         SESSION_COOKIE_HTTPONLY=True,

@@ -122,7 +122,7 @@ def _is_proved(session: Session, customer_id: str, email: str) -> bool:
 def _ask(session: Session, recipient: DocumentRecipient) -> None:
     """Leave the mail with the link; the customer's lock is held. One that was sent before opens as long as this one."""
     colleagues.count_invitation(session, recipient.customer_id)
-    recipient.token_hash = tokens.digest(_token(recipient.id))
+    recipient.token_hash = tokens.digest(tokens.derive(_named(recipient)))
     recipient.expires_at = clock.now() + CONFIRM_WITHIN
     session.flush()
     jobs.mail_recipient_confirmation.enqueue(session, recipient_id=recipient.id, occasion=new_id("snd"))
@@ -172,7 +172,7 @@ def ask_again(customer_id: str, recipient_id: str) -> DocumentRecipient:
 
 def link(recipient: DocumentRecipient) -> str:
     """The whole address for the mail."""
-    return config.current().base_url + CONFIRM_PATH + _token(recipient.id)
+    return config.current().base_url + CONFIRM_PATH + tokens.told_again(_named(recipient), recipient.token_hash)
 
 
 def to_confirm(token: str) -> Asked:
@@ -205,8 +205,8 @@ def _by_token(session: Session, token: str) -> DocumentRecipient:
     return found
 
 
-def _token(recipient_id: str) -> str:
-    return tokens.derive(f"{recipient_id}:recipient")
+def _named(recipient: DocumentRecipient) -> str:
+    return f"{recipient.id}:recipient"
 
 
 def _mails(chosen: Collection[str]) -> str:

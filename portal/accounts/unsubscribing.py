@@ -11,14 +11,14 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from portal.accounts import queries, service
 from portal.accounts.models import OptionalMail
-from portal.core import config, db
+from portal.core import config, db, secret_keys
 from portal.core.errors import NotFound
 
 PATH: Final = "/mails/unsubscribe/"
 
 
 def address(customer_id: str, mail: OptionalMail) -> str:
-    """The whole link for a mail of this kind. It works as long as the secret key does."""
+    """The whole link for a mail of this kind. It works as long as the secret key is accepted."""
     return config.current().base_url + PATH + _signed().dumps([customer_id, mail.value])
 
 
@@ -40,4 +40,4 @@ def unsubscribe(token: str) -> None:
 
 
 def _signed() -> URLSafeSerializer:
-    return URLSafeSerializer(config.current().secret_key.get_secret_value(), salt="unsubscribe")
+    return URLSafeSerializer(secret_keys.oldest_first(), salt="unsubscribe")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -99,20 +100,21 @@ def sign(subject: str, scopes: frozenset[str], *, grant: str | None = None) -> s
     if shared is not None:
         return jwt.encode(claims, shared, algorithm="HS256", headers={"typ": TYPE})
     period = _period_now()
-    return jwt.encode(claims, _key(period), algorithm="EdDSA", headers={"typ": TYPE, "kid": _key_id(period)})
+    key = signing_keys.derived(_purpose(period))
+    return jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": TYPE, "kid": _key_id(period, key)})
 
 
 def public_keys() -> list[dict[str, str]]:
     """The keys that a token may be signed with now, and the next one, as JSON Web Keys; none with a shared secret."""
     if _shared_secret() is not None:
         return []
-    return [_public(period) for period in _periods()]
+    return [_public(period, key) for period, key in _accepted()]
 
 
-def _public(period: int) -> dict[str, str]:
-    raw = _key(period).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+def _public(period: int, key: Ed25519PrivateKey) -> dict[str, str]:
+    raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": _key_id(period), "x": x}
+    return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": _key_id(period, key), "x": x}
 
 
 def _shared_secret() -> str | None:
@@ -130,12 +132,19 @@ def _periods() -> tuple[int, int, int]:
     return now - 1, now, now + 1
 
 
-def _key(period: int) -> Ed25519PrivateKey:
-    return signing_keys.derived(f"portal api signing key {period}")
+def _purpose(period: int) -> str:
+    return f"portal api signing key {period}"
 
 
-def _key_id(period: int) -> str:
-    raw = _key(period).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+def _accepted() -> Iterator[tuple[int, Ed25519PrivateKey]]:
+    """Every key that counts with its period: more than one a period while the secret key is being changed."""
+    for period in _periods():
+        for key in signing_keys.accepted(_purpose(period)):
+            yield period, key
+
+
+def _key_id(period: int, key: Ed25519PrivateKey) -> str:
+    raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return f"{period}-{base64.urlsafe_b64encode(raw[:6]).decode()}"
 
 
@@ -165,7 +174,7 @@ def _of_ours(token: str, header: dict[str, Any]) -> Claims:
     shared = _shared_secret()
     key: Any = shared
     if shared is None:
-        key = next((_key(period) for period in _periods() if _key_id(period) == header.get("kid")), None)
+        key = next((key for period, key in _accepted() if _key_id(period, key) == header.get("kid")), None)
         if key is None:
             raise jwt.InvalidTokenError("unknown key")
         key = key.public_key()

@@ -135,11 +135,11 @@ def verify_pack(file: Path, key_file: Path | None, *, as_json: bool) -> None:
       flask books verify-pack pack-2026-10.zip
     """
     try:
-        key = verifying.key_from(key_file.read_bytes()) if key_file else verifying.our_key()
+        keys = [verifying.key_from(key_file.read_bytes())] if key_file else verifying.our_keys()
     except ValueError as error:
         raise click.BadParameter(f"{key_file} holds no Ed25519 public key", param_hint="--key") from error
     try:
-        manifest = verifying.verify(file, key)
+        manifest, key = verifying.verify(file, *keys)
     except (verifying.BadPack, OSError) as error:
         raise click.ClickException(str(error)) from error
     lines = [f"not in it: {one['number']}: {one['why']}" for one in manifest["missing"]]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,13 @@ class BadPack(ValueError):
 
 
 def our_key() -> Ed25519PublicKey:
+    """The one that signs."""
     return signing_keys.derived(PURPOSE).public_key()
+
+
+def our_keys() -> list[Ed25519PublicKey]:
+    """All whose signatures count: more than one while the secret key is being changed."""
+    return [key.public_key() for key in signing_keys.accepted(PURPOSE)]
 
 
 def key_from(pem: bytes) -> Ed25519PublicKey:
@@ -37,36 +44,46 @@ def key_from(pem: bytes) -> Ed25519PublicKey:
     return key
 
 
-def verify(file: Path, key: Ed25519PublicKey) -> dict[str, Any]:
-    """The manifest of a pack that is whole and signed with this key. Raises BadPack, OSError."""
+def verify(file: Path, *keys: Ed25519PublicKey) -> tuple[dict[str, Any], Ed25519PublicKey]:
+    """The manifest of a pack that is whole and signed with one of these keys, and that one. Raises BadPack, OSError."""
     try:
         with zipfile.ZipFile(file) as pack:
-            manifest = _signed_manifest(pack, key)
+            manifest, key = _signed_manifest(pack, keys)
             _check_names(pack, manifest)
             for entry in manifest["files"]:
                 _check_file(pack, entry)
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise BadPack(f"it is no ZIP, or a damaged one: {error}") from error
-    return manifest
+    return manifest, key
 
 
-def _signed_manifest(pack: zipfile.ZipFile, key: Ed25519PublicKey) -> dict[str, Any]:
+def _signed_manifest(
+    pack: zipfile.ZipFile, keys: Sequence[Ed25519PublicKey]
+) -> tuple[dict[str, Any], Ed25519PublicKey]:
     written, signature = _read(pack, MANIFEST), _read(pack, SIGNATURE)
-    try:
-        key.verify(signature, written)
-    except InvalidSignature as error:
-        raise BadPack(_why_not_signed(pack, written, signature)) from error
+    signer = next((key for key in keys if _has_signed(key, signature, written)), None)
+    if signer is None:
+        raise BadPack(_why_not_signed(pack, written, signature))
     manifest: dict[str, Any] = json.loads(written)  # ours: it is signed
     if manifest.get("format") != FORMAT:
         raise BadPack(f"{MANIFEST} is of a format that this release does not know")
-    return manifest
+    return manifest, signer
+
+
+def _has_signed(key: Ed25519PublicKey, signature: bytes, written: bytes) -> bool:
+    try:
+        key.verify(signature, written)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _why_not_signed(pack: zipfile.ZipFile, written: bytes, signature: bytes) -> str:
     try:
         other = key_from(_read(pack, PUBLIC_KEY))
-        other.verify(signature, written)
-    except (BadPack, ValueError, InvalidSignature):
+    except (BadPack, ValueError):
+        other = None
+    if other is None or not _has_signed(other, signature, written):
         return f"{MANIFEST} is not what was signed"
     return (
         f"{SIGNATURE} was made with another key, {signing_keys.fingerprint(other)}: is it one that this portal had before "

@@ -69,6 +69,8 @@ def for_customers(settings: Settings) -> Iterator[str]:
 def _secrets(settings: Settings, where: str) -> Iterator[str]:
     if not is_random(settings.secret_key.get_secret_value()):
         yield f"PORTAL_SECRET_KEY must be {SECRET_LENGTH} or more random characters {where}"
+    if not all(is_random(key.get_secret_value()) for key in settings.accepted_secret_keys):
+        yield f"PORTAL_ACCEPTED_SECRET_KEYS must each be {SECRET_LENGTH} or more random characters {where}"
     if settings.api_jwt_secret and not is_random(settings.api_jwt_secret.get_secret_value()):
         yield f"PORTAL_API_JWT_SECRET must be {SECRET_LENGTH} or more random characters {where}"
     for secret in (given.get_secret_value() for given in settings.stripe_webhook_secrets):

@@ -1,7 +1,8 @@
 """The codes of the second factor: those that an app shows (TOTP), and recovery codes. Each is good once.
 
-The secret of a user's app is kept encrypted, and recovery codes as keyed hashes, both under keys derived from the secret key:
-so a copy of the database gives no codes, and with another secret key nothing of it can be read any more.
+The secret of a user's app is kept encrypted, and recovery codes as keyed hashes, both under keys derived from the secret key: so a copy
+of the database gives no codes. While the secret key is being changed, what is kept under an accepted one counts as well; secrets of apps
+are then sealed anew (portal.identity.resealing), and under a key that is not accepted any more nothing can be read.
 Source: RFC 6238 with its defaults (SHA-1, 30 seconds, six digits), which every app knows.
 """
 
@@ -13,13 +14,11 @@ import secrets
 from typing import Final
 
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from portal.core import audit, clock, config, texts
+from portal.core import audit, clock, config, secret_keys, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict
 from portal.core.permissions import Role
@@ -58,15 +57,16 @@ def address(secret: str, email: str) -> str:
     return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=config.current().company.name)
 
 
-def sealed(secret: str) -> str:
-    """What is kept of a secret: Fernet's token."""
-    return _fernet().encrypt(secret.encode()).decode()
+def seal(factor: SecondFactor, secret: str) -> None:
+    """Keep the secret of an app: as Fernet's token, under the secret key."""
+    key = secret_keys.newest()
+    factor.secret, factor.key_name = _fernet(key).encrypt(secret.encode()).decode(), secret_keys.name(key)
 
 
-def opened(kept: str) -> str:
-    """The secret again. Raises Unreadable when it was sealed under another secret key."""
+def opened(factor: SecondFactor) -> str:
+    """The secret again. Raises Unreadable when it was sealed under a key that is not accepted."""
     try:
-        return _fernet().decrypt(kept.encode()).decode()
+        return MultiFernet([_fernet(key) for key in secret_keys.every()]).decrypt(factor.secret.encode()).decode()
     except InvalidToken as error:
         raise Unreadable from error
 
@@ -123,7 +123,7 @@ def accept(session: Session, user: User, typed: str) -> bool:
             session.delete(factor)
             forget_recovery_codes(session, user.id)
         return accepted
-    step = step_of(opened(factor.secret), typed)
+    step = step_of(opened(factor), typed)
     if step is None:
         return _accept_recovery_code(session, user, typed)
     # Steps before the last one used are outdated, though the drift would still allow them.
@@ -135,7 +135,7 @@ def accept(session: Session, user: User, typed: str) -> bool:
 def _accept_recovery_code(session: Session, user: User, typed: str) -> bool:
     unused = (
         update(RecoveryCode)
-        .where(RecoveryCode.user_id == user.id, RecoveryCode.code_hash == _digest(user.id, typed))
+        .where(RecoveryCode.user_id == user.id, RecoveryCode.code_hash.in_(_digests(user.id, typed)))
         .where(RecoveryCode.used_at.is_(None))
         .values(used_at=clock.now())
     )
@@ -156,7 +156,8 @@ def new_recovery_codes(session: Session, user_id: str, count: int = RECOVERY_COD
     """As many codes in place of those before, as their owner writes them down; they cannot be shown a second time."""
     forget_recovery_codes(session, user_id)
     codes = [f"{secrets.randbelow(10**RECOVERY_LENGTH):0{RECOVERY_LENGTH}}" for _ in range(count)]
-    session.add_all([RecoveryCode(user_id=user_id, code_hash=_digest(user_id, code)) for code in codes])
+    kept = {"user_id": user_id, "key_name": secret_keys.name(secret_keys.newest())}
+    session.add_all([RecoveryCode(code_hash=_digests(user_id, code)[0], **kept) for code in codes])
     session.flush()
     return [f"{code[:4]}-{code[4:8]}-{code[8:]}" for code in codes]
 
@@ -177,16 +178,12 @@ def tell(session: Session, user: User, what: str, *, left: int = 0) -> None:
     )
 
 
-def _digest(user_id: str, code: str) -> str:
-    plain = f"{user_id}:{texts.code(code)}"
-    return hmac.digest(_key(b"recovery codes"), plain.encode("utf-8", "surrogatepass"), "sha256").hex()
+def _digests(user_id: str, code: str) -> list[str]:
+    """What a code is kept as under each key that counts; the first one is of new codes."""
+    plain = f"{user_id}:{texts.code(code)}".encode("utf-8", "surrogatepass")
+    keys = (secret_keys.derived(key, b"portal: recovery codes") for key in secret_keys.every())
+    return [hmac.digest(key, plain, "sha256").hex() for key in keys]
 
 
-def _fernet() -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(_key(b"second factor")))
-
-
-def _key(purpose: bytes) -> bytes:
-    """256 bits for one purpose alone. Source: RFC 5869."""
-    secret = config.current().secret_key.get_secret_value().encode()
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"portal: " + purpose).derive(secret)
+def _fernet(key: str) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(secret_keys.derived(key, b"portal: second factor")))

@@ -74,8 +74,8 @@ def ask(user_id: str, new_email: str, *, by: str) -> None:
                 old_email=user.email,
                 new_email=new_email,
                 asked_by=by,
-                confirm_hash=tokens.digest(_token(change_id, "confirm")),
-                stop_hash=tokens.digest(_token(change_id, "stop")),
+                confirm_hash=tokens.digest(tokens.derive(_named(change_id, "confirm"))),
+                stop_hash=tokens.digest(tokens.derive(_named(change_id, "stop"))),
                 created_at=now,
                 expires_at=now + CONFIRM_WITHIN,
             )
@@ -110,10 +110,12 @@ def _end_open(session: Session, user_id: str) -> None:
     session.execute(update(EmailChange).where(_open_of(user_id)).values(ended_at=clock.now()))
 
 
-def links(change_id: str) -> tuple[str, str]:
+def links(change: EmailChange) -> tuple[str, str]:
     """The whole addresses for the mails: the one that confirms, and the one that stops."""
     base = config.current().base_url
-    return base + CONFIRM_PATH + _token(change_id, "confirm"), base + STOP_PATH + _token(change_id, "stop")
+    confirm = tokens.told_again(_named(change.id, "confirm"), change.confirm_hash)
+    stop = tokens.told_again(_named(change.id, "stop"), change.stop_hash)
+    return base + CONFIRM_PATH + confirm, base + STOP_PATH + stop
 
 
 def to_confirm(token: str) -> Change:
@@ -207,5 +209,5 @@ def _shown(row: EmailChange) -> Change:
     return Change(row.old_email, row.new_email, is_done=row.confirmed_at is not None)
 
 
-def _token(change_id: str, purpose: str) -> str:
-    return tokens.derive(f"{change_id}:{purpose}")
+def _named(change_id: str, purpose: str) -> str:
+    return f"{change_id}:{purpose}"

@@ -16,6 +16,7 @@ from portal.identity import (
     jobs,
     passkeys,
     queries,
+    resealing,
     service,
     throttle,
     tokens,
@@ -127,7 +128,7 @@ def mail_email_change(change_id: str) -> None:
         taken_by = queries.user_by_email(session, change.new_email)
     if change.ended_at is not None or change.confirmed_at is not None:
         return
-    confirm, stop = email_changes.links(change.id)
+    confirm, stop = email_changes.links(change)
     if taken_by is not None:
         user_mail.send(
             taken_by,
@@ -174,7 +175,7 @@ def mail_email_changed(change_id: str) -> None:
         subject=N_("Your e-mail address for %(company)s was changed"),
         template="identity/mails/email_change",
         what="changed",
-        link=email_changes.links(change.id)[1],
+        link=email_changes.links(change)[1],
         new_email=change.new_email,
     )
 
@@ -191,3 +192,4 @@ def sweep() -> None:
         session.execute(delete(EmailChange).where(EmailChange.created_at < now - KEEP_LINKS))
         viewing.forget_old(session)
         session.execute(delete(SignInSession).where(SignInSession.created_at < now - longest - KEEP_SESSIONS))
+    resealing.reseal()

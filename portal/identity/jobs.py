@@ -46,4 +46,4 @@ def mail_email_changed(change_id: str) -> None:
 
 @job("identity.sweep", every_seconds=3600)
 def sweep() -> None:
-    """Forget old sign-in attempts, grants, links and sessions."""
+    """Forget old sign-in attempts, grants, links and sessions, and seal second factors anew that are kept under an older secret key."""

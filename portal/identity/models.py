@@ -265,6 +265,8 @@ class SecondFactor(Base):
 
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
     secret: Mapped[str] = mapped_column(String(255))
+    # Of the secret key that it is encrypted under; empty for those that were encrypted before keys had names.
+    key_name: Mapped[str] = mapped_column(String(8), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     enabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Since when it has to be set up anew: until then a recovery code is asked for in its place.
@@ -325,6 +327,8 @@ class RecoveryCode(Base):
 
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
     code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    # Of the secret key that it is hashed under, as of a second factor.
+    key_name: Mapped[str] = mapped_column(String(8), default="")
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 

@@ -50,7 +50,8 @@ def begin(user_id: str) -> None:
             session.add(factor)
         elif factor.enabled_at is not None:
             raise Conflict
-        factor.secret, factor.created_at = codes.sealed(codes.new_secret()), clock.now()
+        codes.seal(factor, codes.new_secret())
+        factor.created_at = clock.now()
 
 
 def setting_up(user_id: str) -> SettingUp | None:
@@ -60,7 +61,7 @@ def setting_up(user_id: str) -> SettingUp | None:
         factor = session.get(SecondFactor, user_id)
     if factor is None or factor.enabled_at is not None or not factor.secret:
         return None
-    secret = codes.opened(factor.secret)
+    secret = codes.opened(factor)
     drawn = segno.make_qr(codes.address(secret, user.email), error="m")
     # On white with its quiet zone, also on a dark page: cameras do not read it the other way round.
     picture = drawn.svg_data_uri(scale=4, border=4, dark="#000", light="#fff")
@@ -79,7 +80,7 @@ def confirm(user_id: str, password: str, code: str, *, ip: str) -> list[str]:
         factor = session.get(SecondFactor, user_id)
         if factor is None or factor.enabled_at is not None or not factor.secret:
             raise Conflict
-        step = codes.step_of(codes.opened(factor.secret), code)
+        step = codes.step_of(codes.opened(factor), code)
         if step is None:
             raise WrongCode(field="code")
         factor.enabled_at, factor.last_step, factor.lost_at = clock.now(), step, None

@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 
 from sqlalchemy.orm import Session
 
-from portal.core import audit, clock, config, db
+from portal.core import audit, clock, db, secret_keys
 from portal.core.errors import N_, Invalid, PortalError
 from portal.identity import codes, passwords, policy, queries, sessions, throttle
 from portal.identity.models import Proof, User
@@ -86,7 +86,7 @@ def pending_sign_in(ticket: object) -> User | None:
         if user is None or not user.active or not codes.is_asked_for(session, user_id):
             return None
     is_fresh = -TICKET_LIFETIME < age < TICKET_LIFETIME
-    return user if is_fresh and hmac.compare_digest(_mark(user), mark) else None
+    return user if is_fresh and any(hmac.compare_digest(one, mark) for one in _marks(user)) else None
 
 
 def finish_sign_in(proved: User, code: str, *, ip: str, user_agent: str) -> str:
@@ -143,10 +143,10 @@ def _still(session: Session, proved: User) -> User:
 
 
 def _ticket(user: User) -> Ticket:
-    return {"user_id": user.id, "mark": _mark(user), "at": int(clock.now().timestamp())}
+    return {"user_id": user.id, "mark": _marks(user)[0], "at": int(clock.now().timestamp())}
 
 
-def _mark(user: User) -> str:
-    """Fits one password alone, and tells nothing of it: whoever holds a ticket can read it."""
-    key = config.current().secret_key.get_secret_value().encode()
-    return hmac.digest(key, f"ticket:{user.id}:{user.password_hash}".encode(), "sha256").hex()
+def _marks(user: User) -> list[str]:
+    """Each fits one password alone, and tells nothing of it: whoever holds a ticket can read it. The first is of new tickets."""
+    said = f"ticket:{user.id}:{user.password_hash}".encode()
+    return [hmac.digest(key.encode(), said, "sha256").hex() for key in secret_keys.every()]

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal.core import clock, config
+from portal.core import clock, config, secret_keys
 from portal.core.db import new_id
 from portal.core.errors import N_, NotFound
 from portal.identity.models import AccountToken, EmailChange, TokenPurpose, User
@@ -42,15 +42,32 @@ class LinkExpired(NotFound):
 
 
 def derive(token_id: str) -> str:
-    """The secret in the link of this row: 256 bits in base64, from HMAC-SHA256 under the secret key."""
-    key = config.current().secret_key.get_secret_value().encode()
-    digest = hmac.digest(key, b"account-token:" + token_id.encode(), "sha256")
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    """The secret in a link that is made now: 256 bits in base64, from HMAC-SHA256 under the secret key."""
+    return _derived(secret_keys.newest(), token_id)
+
+
+def derived(token_id: str, kept: str | None) -> str | None:
+    """The secret in a link that was made before, by its digest that is kept: also under a key that is accepted beside the secret key.
+
+    None when it was made under another one. The link still opens then; it cannot be told once more.
+    """
+    made = (_derived(key, token_id) for key in secret_keys.every())
+    return next((secret for secret in made if digest(secret) == kept), None)
+
+
+def told_again(token_id: str, kept: str | None) -> str:
+    """As `derived`, for a mail that is sent within minutes: under none of the keys it is a link that has expired."""
+    return derived(token_id, kept) or derive(token_id)
+
+
+def _derived(key: str, token_id: str) -> str:
+    secret = hmac.digest(key.encode(), b"account-token:" + token_id.encode(), "sha256")
+    return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
 
 
 def link(row: AccountToken) -> str:
     """The whole address to send."""
-    return config.current().base_url + PATHS[row.purpose] + derive(row.id)
+    return config.current().base_url + PATHS[row.purpose] + told_again(row.id, row.token_hash)
 
 
 def digest(token: str) -> str:

@@ -72,7 +72,8 @@ def is_on() -> bool:
 
 
 def for_invoice(invoice_id: str) -> str | None:
-    """The whole address for a mail about an open invoice; the link is made where there is none yet, and anew where it has expired.
+    """The whole address for a mail about an open invoice; the link is made where there is none yet, and anew where it has expired, or
+    was made under a secret key that is not accepted any more, so that nobody can tell it again.
 
     None for an invoice that is not open, while there are no such links, and after the link was revoked: a person makes the next one.
     In a transaction of its own. Raises NotFound.
@@ -84,7 +85,7 @@ def for_invoice(invoice_id: str) -> str | None:
         link = queries.of_invoice(session, invoice_id)
         if invoice.status != InvoiceStatus.OPEN or (link is not None and link.revoked_at is not None):
             return None
-        if link is None or link.expires_at <= clock.now():
+        if link is None or link.expires_at <= clock.now() or _secret(link) is None:
             link = _make(session, invoice, link)
         return address(link)
 
@@ -108,7 +109,7 @@ def _make(session: Session, invoice: Invoice, link: PayLink | None) -> PayLink:
         link = PayLink(id=new_id("plk"), invoice_id=invoice.id, customer_id=invoice.customer_id)
         session.add(link)
     link.nonce = secrets.token_hex(16)
-    link.token_hash = tokens.digest(_token(link))
+    link.token_hash = tokens.digest(tokens.derive(_named(link)))
     link.made_at, link.revoked_at = clock.now(), None
     last_day = max(invoice.due_on, company_days.today()) + timedelta(days=config.current().pay_link_days)
     link.expires_at = company_days.ends(last_day)
@@ -147,17 +148,23 @@ def of_invoice(invoice_id: str, customer_id: str | None = None) -> Shown | None:
         return None
     if link is None:
         return Shown("", is_open=False, is_revoked=False, expires_at=None)
-    is_open = link.revoked_at is None and link.expires_at > clock.now()
-    return Shown(address(link), is_open, is_revoked=link.revoked_at is not None, expires_at=link.expires_at)
+    is_open = link.revoked_at is None and link.expires_at > clock.now() and _secret(link) is not None
+    return Shown(
+        address(link) if is_open else "", is_open, is_revoked=link.revoked_at is not None, expires_at=link.expires_at
+    )
 
 
 def address(link: PayLink) -> str:
     """The whole address, with the secret."""
-    return config.current().base_url + PATH + _token(link)
+    return config.current().base_url + PATH + (_secret(link) or "")
 
 
-def _token(link: PayLink) -> str:
-    return tokens.derive(f"pay-link:{link.id}:{link.nonce}")
+def _secret(link: PayLink) -> str | None:
+    return tokens.derived(_named(link), link.token_hash)
+
+
+def _named(link: PayLink) -> str:
+    return f"pay-link:{link.id}:{link.nonce}"
 
 
 # Opening and paying

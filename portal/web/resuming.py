@@ -22,7 +22,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from portal.core import clock
+from portal.core import clock, secret_keys
 from portal.web.forms import PortalForm
 from portal.web.pages import is_from_this_site, local_path, wants_part
 
@@ -57,7 +57,7 @@ def owner_of_form() -> str | None:
     names = [name for name in request.form if name == _CSRF or name.endswith(f"-{_CSRF}")]
     token = request.form[names[0]] if names else request.headers.get("X-CSRFToken", "")
     try:
-        raw = URLSafeTimedSerializer(str(current_app.secret_key), salt="wtf-csrf-token").loads(token)
+        raw = URLSafeTimedSerializer(secret_keys.oldest_first(), salt="wtf-csrf-token").loads(token)
     except BadData:
         return None
     return str(raw).partition(".")[2]

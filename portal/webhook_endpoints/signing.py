@@ -2,7 +2,8 @@
 
 A secret is derived from the endpoint's id, a number that rises with every change of it, and the secret key, as one-time links are
 (portal.identity.tokens). Kept encrypted it would be as safe against a copy of the database and no safer against a copy of the secret
-key, for more parts: so nothing is kept at all. The price is the same, too: whoever changes the secret key changes all of them.
+key, for more parts: so nothing is kept at all. The price is the same, too: whoever changes the secret key changes all of them, and
+deliveries are signed under those that are accepted beside it as well, until customers' systems have learned the new secrets.
 Source: Standard Webhooks, "Signature scheme".
 """
 
@@ -13,7 +14,7 @@ import hmac
 from datetime import datetime, timedelta
 from typing import Final
 
-from portal.core import config
+from portal.core import secret_keys
 from portal.webhook_endpoints.models import WebhookEndpoint
 
 PREFIX: Final = "whsec_"
@@ -23,7 +24,8 @@ OLD_SECRET_LASTS: Final = timedelta(hours=24)
 
 def secret(endpoint: WebhookEndpoint) -> str:
     """What the customer's system verifies with: "whsec_" and 256 bits in base64."""
-    return PREFIX + base64.b64encode(_key(endpoint.id, endpoint.secret_number)).decode()
+    key = _key(secret_keys.newest(), endpoint.id, endpoint.secret_number)
+    return PREFIX + base64.b64encode(key).decode()
 
 
 def signature(endpoint: WebhookEndpoint, event_id: str, timestamp: int, body: bytes, now: datetime) -> str:
@@ -35,10 +37,10 @@ def signature(endpoint: WebhookEndpoint, event_id: str, timestamp: int, body: by
     if endpoint.old_secret_until is not None and now < endpoint.old_secret_until:
         numbers.append(endpoint.secret_number - 1)
     signed = f"{event_id}.{timestamp}.".encode() + body
-    digests = (hmac.digest(_key(endpoint.id, number), signed, "sha256") for number in numbers)
+    keys = (_key(secret_key, endpoint.id, number) for secret_key in secret_keys.every() for number in numbers)
+    digests = (hmac.digest(key, signed, "sha256") for key in keys)
     return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
 
 
-def _key(endpoint_id: str, number: int) -> bytes:
-    secret_key = config.current().secret_key.get_secret_value().encode()
-    return hmac.digest(secret_key, f"webhook-endpoint:{endpoint_id}:{number}".encode(), "sha256")
+def _key(secret_key: str, endpoint_id: str, number: int) -> bytes:
+    return hmac.digest(secret_key.encode(), f"webhook-endpoint:{endpoint_id}:{number}".encode(), "sha256")

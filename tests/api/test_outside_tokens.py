@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from portal.accounts.models import Customer
 from portal.api import tokens
-from portal.core import clock, db
+from portal.core import clock, db, signing_keys
 from portal.jobs import outbox
 from tests import factories
 from tests.api.forging import hs256, put_together, refused
@@ -256,8 +256,9 @@ def test_a_key_that_is_too_short_is_not_believed(gate: Gate) -> None:
 def test_it_cannot_speak_for_us_nor_we_for_it(gate: Gate) -> None:
     gate.refuses(gate.token(iss="http://127.0.0.1:8000", aud="http://127.0.0.1:8000/api"))
     now = tokens._period_now()
-    header = {"alg": "EdDSA", "typ": "at+jwt", "kid": tokens._key_id(now)}
-    gate.refuses(put_together(header, gate.claims(), tokens._key(now).sign))
+    key = signing_keys.derived(tokens._purpose(now))
+    header = {"alg": "EdDSA", "typ": "at+jwt", "kid": tokens._key_id(now, key)}
+    gate.refuses(put_together(header, gate.claims(), key.sign))
     assert gate.knock(tokens.sign("usr_unknown", frozenset({"invoices:read"}))).status_code == 401
 
 

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from portal.accounts import access
 from portal.accounts.models import Customer
 from portal.api import tokens
-from portal.core import clock, db
+from portal.core import clock, db, signing_keys
 from portal.identity import api_clients, app_grants
 from portal.identity.models import CustomerRole, User
 from tests import factories
@@ -33,7 +33,8 @@ WHERE = "/api/invoices"
 
 def of_period(period: int) -> tuple[str, Ed25519PrivateKey]:
     """The id and the key that tokens of this period are signed with."""
-    return tokens._key_id(period), tokens._key(period)
+    key = signing_keys.derived(tokens._purpose(period))
+    return tokens._key_id(period, key), key
 
 
 @dataclass

@@ -174,7 +174,7 @@ def test_a_pack_waits_for_documents_that_are_being_made_and_then_says_what_is_mi
         readme = pack.read("README.txt").decode()
     assert f"{number}: its PDF was not made yet" in readme
     assert f"{damaged}: its stored PDF is not the one that was made" in readme
-    manifest = verifying.verify(save(content, tmp_path), verifying.our_key())
+    manifest, _key = verifying.verify(save(content, tmp_path), verifying.our_key())
     assert [one["number"] for one in manifest["missing"]] == [number, damaged]
     assert pack_of(pack_id).missing == 2
 
