@@ -177,7 +177,7 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
     _book_fee(session, payment, intent)
     crash.point("charge posted")
     if payment.invoice_id is not None:
-        _pay_invoice(session, payment, payment.invoice_id)
+        _pay_invoice(session, payment, payment.invoice_id, payment.succeeded_at)
     jobs.issue_receipt.enqueue(session, payment_id=payment.id)
     if payment.save_card and payment.stripe_payment_method_id:
         card_jobs.upsert.enqueue(session, stripe_payment_method_id=payment.stripe_payment_method_id)
@@ -192,12 +192,11 @@ def sell(session: Session, payment: Payment, at: datetime) -> None:
     revenue.sell(session, "sale", parts, payment.item, currency=payment.currency, subject=payment.id, at=at)
 
 
-def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
+def _pay_invoice(session: Session, payment: Payment, invoice_id: str, at: datetime) -> None:
     """The money has arrived all the same when the invoice was paid or withdrawn meanwhile: staff look at it.
 
     What was paid twice goes back by itself (portal.refunds.service.return_duplicate).
     """
-    at = payment.succeeded_at or clock.now()
     try:
         invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
     except Conflict:

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from portal.core import db
+from portal.core import clock, db
 from portal.core.money import Money
-from portal.ledger import LedgerAccount, Posting, balance, post
+from portal.ledger import Item, LedgerAccount, Posting, balance, post, revenue
 from tests.core.conftest import GaveUpError, given_up
 
 PAID: dict[str, Any] = {
@@ -94,3 +94,14 @@ def test_a_posting_leaves_with_its_transaction(database: str) -> None:
     assert balances(LedgerAccount.STRIPE) == {}
     book()
     assert balances(LedgerAccount.STRIPE) == {"eur": 119_00}
+
+
+def test_what_is_withdrawn_is_booked_back_as_sale_and_as_tax(sqlite_database: str) -> None:
+    item, now = Item("cus_1", "inv_1"), clock.now()
+    with db.transaction() as session:
+        parts = [revenue.Part(1900, 100_00, 19_00)]
+        revenue.sell(session, "invoice", parts, item, currency="eur", subject=item.id, at=now)
+        revenue.withdraw(session, "void", item, subject=item.id, at=now)
+        found = session.execute(select(Posting.kind, Posting.debit, Posting.amount_minor)).all()
+    assert ("void", LedgerAccount.REVENUE, 100_00) in found
+    assert ("void_tax", LedgerAccount.TAX, 19_00) in found

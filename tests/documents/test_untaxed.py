@@ -43,7 +43,7 @@ GERMAN, FRENCH, GREEK, SWISS = "DE136695976", "FR40303265045", "EL094259216", "C
         ("DE", GERMAN, "GB", "XI110305878", "services", None),
         ("DE", GERMAN, "IE", "XI110305878", "services", None),
         ("CH", SWISS, "DE", GERMAN, "services", None),
-        ("DE", GERMAN, "", "", "services", None),
+        ("DE", GERMAN, "", "", "goods", None),
         ("DE", GERMAN, "DE", "", "services", Untaxed.EXEMPT),
     ],
 )

@@ -216,6 +216,15 @@ def test_a_broken_rule_is_told() -> None:
     assert broken_rules(content.replace(b"+49 40 123456", b"none"), Syntax.UBL) == ["BR-DE-6, BR-DE-27"]
 
 
+@pytest.mark.parametrize("syntax", list(Syntax))
+@pytest.mark.parametrize(("said", "name"), [("Ada Example", "Ada Example"), ("", SELLER.name)])
+def test_whom_to_ask_is_the_person_named_or_else_the_company(said: str, name: str, syntax: Syntax) -> None:
+    content = xrechnung.xml(bill(seller_contact_name=said), syntax)
+    in_cii, in_ubl, _form = RULES["BR-DE-5"]
+    found: Any = etree.fromstring(content).xpath(in_cii if syntax == Syntax.CII else in_ubl, namespaces=SPACES)
+    assert [one.text for one in found] == [name]
+
+
 def test_an_address_does_not_say_its_town_twice() -> None:
     content = xrechnung.xml(bill(), Syntax.CII).decode()
     assert content.count("28195") == 1 and "<ram:LineTwo>Am Wall 3</ram:LineTwo>" in content

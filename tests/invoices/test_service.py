@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -154,6 +155,19 @@ def test_what_makes_no_sense_is_refused_at_its_field(fields: dict[str, object], 
     with pytest.raises(Invalid) as refused:
         drafts.check(draft)
     assert refused.value.field == field
+
+
+def test_a_supply_lies_no_farther_from_today_than_so_many_years() -> None:
+    back, ahead = drafts.YEARS_BACK * drafts.DAYS_A_YEAR, -drafts.YEARS_AHEAD * drafts.DAYS_A_YEAR
+    draft = InvoiceDraft("cus_1", "eur", (line(),), supplied_from=days_ago(back), supplied_to=days_ago(ahead))
+    drafts.check(draft)
+    for one, field in (
+        (replace(draft, supplied_from=days_ago(back + 1)), "supplied_from"),
+        (replace(draft, supplied_to=days_ago(ahead - 1)), "supplied_to"),
+    ):
+        with pytest.raises(Invalid) as refused:
+            drafts.check(one)
+        assert refused.value.field == field
 
 
 # From one state to the next: every pair

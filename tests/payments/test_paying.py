@@ -331,6 +331,23 @@ def test_only_a_person_of_the_customer_is_noted_as_who_pays(checkout: Checkout) 
         with audit.acting(actor):
             checkout.start()
         assert checkout.payment.paid_by == person
+    with audit.acting(audit.Actor("customer", user.id)):
+        checkout.start()
+    with audit.acting(audit.Actor("pay_link", "lnk_1")):
+        service.ensure_confirmable(
+            checkout.payment.id, checkout.customer_id, save_card=False, receipt_to="payer@elsewhere.test"
+        )
+    paid = checkout.payment
+    assert (paid.paid_by, paid.pay_link_id, paid.receipt_to) == (None, "lnk_1", "payer@elsewhere.test")
+    checkout.confirm(str(paid.stripe_intent_id))
+    intents.refresh(paid.id)
+    with audit.acting(audit.Actor("customer", user.id)), pytest.raises(intents.AlreadyPaid):
+        service.ensure_confirmable(checkout.payment.id, checkout.customer_id, save_card=False)
+    assert checkout.payment.paid_by is None, "who looks at it later has not paid it"
+
+
+def test_a_payment_that_is_not_there_is_not_followed(sqlite_database: str) -> None:
+    service.follow_up("pay_of_another_time")
 
 
 def test_a_key_is_its_customers_own(checkout: Checkout) -> None:

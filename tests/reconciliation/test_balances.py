@@ -102,6 +102,13 @@ def test_what_changes_no_balance_leaves_them(database: str) -> None:
     assert kept() == MONTHS
 
 
+def test_what_is_booked_at_the_first_moment_of_a_month_is_of_that_month(database: str) -> None:
+    with db.transaction() as session:
+        book(session, "charge", 100_00, at=MONTHS[0])
+    balances.keep()
+    assert (told(MONTHS[0]).ours, told(NOW).ours) == (0, 100_00)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_is_written_when_the_balance_is_that_of_all_movements(database: str, seed: int) -> None:
     chance = random.Random(seed)

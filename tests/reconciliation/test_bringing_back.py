@@ -7,17 +7,19 @@ import stripe
 
 from portal import gateway
 from portal.accounts.models import Customer
-from portal.core import db, recovery
+from portal.core import clock, db, recovery
 from portal.core.db import new_id
 from portal.invoices.models import Invoice
 from portal.payment_methods import service as cards
+from portal.payments import restoring
 from portal.payments import service as payments
-from portal.payments.models import Payment
+from portal.payments.models import Confirmation, Payment
 from portal.payments.statuses import Duplicate, PaymentStatus
 from portal.reconciliation import recovering, service
 from portal.reconciliation.models import RunKind
 from portal.reconciliation.service import Report
 from tests import factories
+from tests.payments.conftest import jobs as jobs_named
 from tests.reconciliation.conftest import Account, found
 
 YEARS_AGO = 1_700_000_000
@@ -231,6 +233,21 @@ def test_the_one_of_the_backup_finds_the_intent_that_was_made_after_it(account: 
     assert (payment.invoice_id, status_of(invoice_id)) == (invoice_id, "paid")
 
 
+def confirmation(payment: Payment) -> Confirmation:
+    """A try of which nobody knows yet what came."""
+    now = clock.now()
+    return Confirmation(
+        id=new_id("cnf"),
+        payment_id=payment.id,
+        customer_id=payment.customer_id,
+        client_key=new_id("key"),
+        stripe_payment_method_id="pm_1",
+        off_session=False,
+        key_used_at=now,
+        created_at=now,
+    )
+
+
 def test_the_one_of_the_backup_that_never_came_to_stripe_is_given_up(account: Account) -> None:
     invoice_id = invoice_of(account)
     with db.transaction() as session:
@@ -244,7 +261,12 @@ def test_the_one_of_the_backup_that_never_came_to_stripe_is_given_up(account: Ac
             stripe_charge_id=None,
             succeeded_at=None,
         )
+        other = factories.payment(session, customer, status="created", succeeded_at=None)
+        session.add_all([confirmation(before), confirmation(other)])
     payment = brought_back(account, invoice_id)
+    with db.reading() as session:
+        answered = {one.payment_id for one in session.query(Confirmation) if one.answered_at is not None}
+    assert answered == {before.id}, "what another payment's bank was asked stays open"
     now = account.payment(before.id)
     assert (now.stripe_intent_id, now.status) == (None, PaymentStatus.CANCELED)
     assert (payment.invoice_id, payment.duplicate, status_of(invoice_id)) == (invoice_id, None, "paid")
@@ -256,5 +278,21 @@ def test_where_the_one_of_the_backup_was_paid_as_well_the_other_one_goes_back(ac
     account.confirm(str(before.stripe_intent_id))
     payment = brought_back(account, invoice_id)
     assert (payment.invoice_id, payment.duplicate) == (None, Duplicate.SECOND_INTENT)
+    assert jobs_named("refunds.return_duplicate") == [{"payment_id": payment.id}]
     now = account.payment(before.id)
     assert (now.status, now.invoice_id, status_of(invoice_id)) == (PaymentStatus.SUCCEEDED, invoice_id, "paid")
+
+
+# Before a card is charged without its holder
+
+
+@pytest.mark.database("sqlite")
+def test_a_card_is_charged_again_only_for_an_invoice_whose_every_payment_is_known(account: Account) -> None:
+    invoice_id, other_id = invoice_of(account), invoice_of(account)
+    begun_for(account, invoice_id)
+    forgotten(account, new_id("pay"), minor=GROSS, invoice_id=other_id)
+    canceled = forgotten(account, new_id("pay"), minor=GROSS, method=None, invoice_id=invoice_id)
+    account.sandbox.client.v1.payment_intents.cancel(canceled)
+    restoring.refuse_lost(account.customer_id, invoice_id)
+    with pytest.raises(recovery.InRecovery):
+        restoring.refuse_lost(account.customer_id, other_id)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from portal.core import db
+from portal.core import clock, db
 from portal.core.db import new_id
 from portal.reconciliation import queries
-from portal.reconciliation.models import Reconciliation, RunKind
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, Reconciliation, RunKind
+from portal.reconciliation.run import DiscrepancyDraft
 
 NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -61,3 +63,30 @@ def test_a_command_that_was_cut_off_goes_on_if_it_was_the_last(
     add_run(started_at=NOON + HOUR)
     with db.reading() as session:
         assert queries.cut_off(session, since, NOON - HOUR) is None
+
+
+def test_what_a_person_has_resolved_is_that_discrepancy_with_those_facts_alone(sqlite_database: str) -> None:
+    draft = DiscrepancyDraft("orphan_charge", "ch_1", {"amount_minor": 7_00})
+    others = [
+        replace(draft, code="lost_amount"),
+        replace(draft, subject="ch_2"),
+        replace(draft, facts={"amount_minor": 8_00}),
+    ]
+    now = clock.now()
+    with db.transaction() as session:
+        for one, status in ((draft, DiscrepancyStatus.RESOLVED), (others[1], DiscrepancyStatus.OPEN)):
+            session.add(
+                Discrepancy(
+                    id=new_id("dsc"),
+                    code=one.code,
+                    subject=one.subject,
+                    fingerprint=one.fingerprint,
+                    facts=dict(one.facts),
+                    found_at=now,
+                    seen_at=now,
+                    status=status,
+                )
+            )
+    with db.reading() as session:
+        assert queries.is_resolved(session, draft)
+        assert not any(queries.is_resolved(session, one) for one in others)

@@ -13,6 +13,8 @@ from click.testing import Result
 from flask import Flask
 
 from portal.core import audit, db
+from portal.core.errors import Invalid
+from portal.reconciliation import recovering
 from tests.recovery.conftest import Company
 from tests.waiting import eventually
 
@@ -66,6 +68,10 @@ def test_an_operator_begins_follows_and_ends_it(company: Company) -> None:
     app = company.app
     assert flask(app, "restore", "status").exit_code == 0
     assert flask(app, "restore", "finish").exit_code == 1
+    with pytest.raises(recovering.NotInRecovery):
+        recovering.finish("x" * recovering.LONGEST_REASON)
+    with pytest.raises(Invalid):
+        recovering.finish("x" * (recovering.LONGEST_REASON + 1))
     assert "Recovery mode is on." in flask(app, "restore", "begin", "--reason", "The disk broke.").output
     assert "on already" in flask(app, "restore", "begin").output
     assert "has not begun" in flask(app, "restore", "status").output

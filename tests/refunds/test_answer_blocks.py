@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from portal.accounts.models import Customer
 from portal.core import db
+from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Invalid, NotFound
 from portal.refunds import answer_blocks, queries
 from portal.refunds.answer_blocks import Block
@@ -129,7 +130,11 @@ def test_a_change_is_audited_and_two_do_not_overwrite_each_other(admin: str) -> 
         answer_blocks.change(block_id, admin, 1, "rejection", "Mine", TEXTS)
     block = kept(block_id)
     assert (block.title, block.decision, block.texts, block.version) == ("Too late", "question", {"en": "Sorry."}, 2)
-    assert audited("answer_block.changed") == 1
+    answer_blocks.change(block_id, admin, 2, "question", "Far too late", {"en": "Sorry."})
+    with db.reading() as session:
+        events = session.query(AuditEvent).filter_by(action="answer_block.changed").order_by(AuditEvent.number)
+        told = [event.facts.get("decision") for event in events]
+    assert told == [["rejection", "question"], None], "where it stayed it is not told"
 
 
 def test_a_retired_block_is_offered_to_nobody_until_it_is_brought_back(counter: Counter, admin: str) -> None:

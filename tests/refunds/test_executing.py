@@ -22,6 +22,7 @@ from portal.payments import intents
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
+from portal.payments.statuses import Duplicate
 from portal.refunds import executing, job_handlers, service
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
@@ -313,6 +314,16 @@ def test_what_was_given_back_at_the_dashboard_beside_a_request_leaves_enough_for
     assert counter.sums == (119_00, 0, 0)
 
 
+@pytest.mark.database("sqlite")
+def test_of_what_was_given_back_before_nothing_changes_by_what_is_at_the_dashboard(counter: Counter) -> None:
+    refund_id = counter.refunded(19_00)
+    made = counter.sandbox.client.v1.refunds.create(
+        {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 100_00}
+    )
+    assert service.sync_refund(made.id)
+    assert counter.refund(refund_id).review_reason == ""
+
+
 def test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us(counter: Counter) -> None:
     made = counter.sandbox.client.v1.refunds.create(
         {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 9_00}
@@ -395,6 +406,7 @@ def test_money_that_a_second_intent_has_taken_goes_back_by_itself(counter: Count
         job_handlers.return_duplicate(**job)
     refund_id = service.return_duplicate(job["payment_id"])
     assert refund_id == service.return_duplicate(job["payment_id"])
+    assert counter.refund(str(refund_id)).held_until is None, "nobody is asked, so nobody can undo it"
     counter.execute(str(refund_id))
     (sent,) = counter.at_stripe
     assert (sent.payment_intent, sent.amount, sent.reason) == (second.id, 119_00, "duplicate")
@@ -419,6 +431,14 @@ def test_an_invoice_that_was_paid_otherwise_when_the_money_arrived_is_given_back
     assert job == {"payment_id": started.payment_id}
     counter.execute(str(service.return_duplicate(started.payment_id)))
     assert [one.payment_intent for one in counter.at_stripe] == [started.intent_id]
+
+
+@pytest.mark.database("sqlite")
+def test_a_duplicate_that_was_given_back_already_is_not_given_back_again(counter: Counter) -> None:
+    counter.refunded(119_00)
+    with db.transaction() as session:
+        session.get_one(Payment, counter.payment_id).duplicate = Duplicate.SECOND_INTENT
+    assert service.return_duplicate(counter.payment_id) is None
 
 
 def test_an_ordinary_payment_is_no_duplicate(counter: Counter) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import joinedload
 from portal.core import config, db
 from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
+from portal.payments.models import Payment
 from portal.refunds import queries, queue, queue_facts, service, surroundings
 from portal.refunds.models import Refund
 from portal.refunds.policy import RefundReason
@@ -54,7 +55,9 @@ def test_duplicates_are_looked_for_among_those_that_changed_since(database: str)
                 session, factories.customer(session), updated_at=at, **({"duplicate": "second_intent"} | values)
             ).id
 
-        wanted = [paid(NOON), paid(NOON + INSTANT)]
+        wanted = [paid(NOON), paid(NOON + INSTANT), paid(NOON)]
+        factories.refund(session, session.get_one(Payment, wanted[2]), origin="stripe")
+        factories.refund(session, session.get_one(Payment, paid(NOON)), origin="portal")
         paid(NOON - INSTANT)
         paid(NOON, duplicate=None)
         paid(NOON, status="processing", succeeded_at=None)

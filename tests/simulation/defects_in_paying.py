@@ -261,7 +261,7 @@ SETTLING: Final = (
             Change(
                 SETTLING_PY,
                 "_succeed",
-                "_pay_invoice(session, payment, payment.invoice_id)",
+                "_pay_invoice(session, payment, payment.invoice_id, payment.succeeded_at)",
                 "pass",
             ),
             Change(
@@ -276,7 +276,7 @@ SETTLING: Final = (
                 with db.transaction() as session:
                     payment = stripe_sync.locked(KIND, session, payment_id)
                     if payment.has_succeeded and payment.invoice_id:
-                        _pay_invoice(session, payment, payment.invoice_id)
+                        _pay_invoice(session, payment, payment.invoice_id, payment.succeeded_at)
                 return intent
                 """,
             ),

