@@ -100,6 +100,7 @@ _VALUES: Final[dict[str, Any]] = {
     "number": "INV-2026-00042",
     "payment_id": "pay_01k8w3x9",
     "payment_method_id": "pm_1Pq2Rs3Tu4",
+    "payment_method_type": "card",
     "quantity": "1",
     "receipt_id": "rct_01k8w3z5",
     "reference": "PO-7",

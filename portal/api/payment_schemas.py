@@ -116,7 +116,10 @@ class Payment(Answer):
     description: str
     items: list[PaidItem]
     metadata: dict[str, str]
-    card: CardUsed | None
+    payment_method_type: str | None = Field(
+        description="What it was tried with last, in Stripe’s words (“card”, “link”, “paypal”, “ideal”, …); null before a try."
+    )
+    card: CardUsed | None = Field(description="The card, where it was one.")
     error: Failure | None = Field(description="Why the last try failed, while it has not succeeded.")
     receipt_id: str | None
     created_at: datetime

@@ -244,8 +244,9 @@ def _payment_facts(row: Payment, booked: dict[str, int], receipt_id: str | None)
         ],
         "metadata": row.extra,
         "card": {"brand": row.card_brand, "last4": row.card_last4, "wallet": row.card_wallet}
-        if row.card_last4
+        if row.is_by_card
         else None,
+        "payment_method_type": row.method_kind or ("card" if row.is_by_card else None),
         "error": failure(row),
         "receipt_id": receipt_id,
         "created_at": row.created_at,

@@ -19,7 +19,7 @@ from babel import Locale, UnknownLocaleError
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from portal.core import money, unsafe_settings
+from portal.core import method_kinds, money, unsafe_settings
 from portal.core.languages import shipped as shipped_languages
 from portal.core.permissions import STAFF_ROLES, Role
 from portal.core.tax_rates import TaxRates
@@ -172,6 +172,10 @@ class Settings(BaseSettings):
         "usd": (Decimal(5), Decimal(5000)),
     }
 
+    # What customers may pay with, by Stripe's types, or the id of one payment method configuration of the account (pmc_…). Intents ask for
+    # these alone, whatever the dashboard has on. See docs/how-to/choose-payment-methods.md.
+    payment_methods: Annotated[tuple[str, ...], NoDecode] = ("card", "link", "apple_pay", "google_pay")
+
     # How long the link of an invoice by which anyone may pay it works, in days from its due date or, where that is past, from when it is
     # made; 0: there are no such links.
     pay_link_days: int = Field(default=60, ge=0, le=730)
@@ -301,8 +305,14 @@ class Settings(BaseSettings):
     def _in_lower_case(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(address.lower() for address in value)
 
+    @field_validator("payment_methods", mode="after")
+    @classmethod
+    def _payment_methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return method_kinds.check(value)
+
     @field_validator(
         *("accepted_secret_keys", "stripe_webhook_secrets", "languages", "api_cors_origins", "staff_break_glass"),
+        "payment_methods",
         mode="before",
     )
     @classmethod

@@ -117,7 +117,10 @@ class TaxTotal:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """The card as Stripe names it ("visa"), its last four digits, and the wallet it came from ("apple_pay") if any."""
+    """The card as Stripe names it ("visa"), its last four digits, and the wallet it came from ("apple_pay") if any.
+
+    Of another kind of payment method `brand` is Stripe's type of it ("paypal"), which no card is called, and the others are empty.
+    """
 
     brand: str
     last4: str

@@ -355,7 +355,8 @@ def _without_tax(total_minor: int) -> dict[str, Any]:
 
 
 def _method(payment: Payment) -> Method:
-    return Method(payment.card_brand, payment.card_last4, payment.card_wallet)
+    brand = payment.card_brand if payment.is_by_card else payment.method_kind
+    return Method(brand, payment.card_last4, payment.card_wallet)
 
 
 def reference(payment: Payment | None, invoice: Invoice | None) -> Reference:

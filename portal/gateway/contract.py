@@ -26,9 +26,23 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class PaymentMethod:
+    """`type` is Stripe's: "card", "sepa_debit", …"""
+
     id: str
     customer_id: str | None
     card: Card | None
+    type: str = "card"
+
+
+@dataclass(frozen=True, slots=True)
+class MethodConfiguration:
+    """Which payment methods an account offers where a request names none. `on` are Stripe's names of those that are turned on."""
+
+    id: str
+    name: str
+    is_default: bool
+    is_active: bool
+    on: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +112,8 @@ class CardChecks:
 class Charge:
     """`balance_transaction` may be missing for a while after success; charge.updated tells when it is there.
 
-    `paid` is false of a try that the bank declined; `intent_id` is missing where a charge was made without an intent.
+    `method_type` is Stripe's type of its payment method. `paid` is false of a try that the bank declined; `intent_id` is missing where a
+    charge was made without an intent.
     """
 
     id: str
@@ -111,6 +126,7 @@ class Charge:
     intent_id: str | None
     disputed: bool = False
     checks: CardChecks | None = None
+    method_type: str = "card"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +146,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
+    """`types` are Stripe's types of payment method that it can be paid with."""
+
     id: str
     status: str
     amount: Money
@@ -142,6 +160,7 @@ class Intent:
     charge: Charge | None = None
     failure: Failure | None = None
     setup_future_usage: str | None = None
+    types: tuple[str, ...] = ()
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 

@@ -20,6 +20,7 @@ from portal.gateway.contract import (
     Intent,
     KeptFailure,
     KeyInUse,
+    MethodConfiguration,
     PaymentMethod,
     Payout,
     Refund,
@@ -35,6 +36,7 @@ from portal.gateway.translating import (
     to_customer,
     to_dispute,
     to_intent,
+    to_method_configuration,
     to_movement,
     to_payment_method,
     to_payout,
@@ -178,6 +180,11 @@ class ListCalls:
         with api_errors():
             for found in self._client.v1.webhook_endpoints.list({"limit": PAGE}).auto_paging_iter():
                 yield to_webhook_endpoint(found)
+
+    def list_method_configurations(self) -> Iterator[MethodConfiguration]:
+        with api_errors():
+            for found in self._client.v1.payment_method_configurations.list({"limit": PAGE}).auto_paging_iter():
+                yield to_method_configuration(found)
 
     def list_undelivered(
         self, *, created_from: datetime, created_to: datetime, after: str | None = None

@@ -20,6 +20,7 @@ from portal.gateway.contract import (
     EarlyFraudWarning,
     EvidenceRefused,
     Intent,
+    MethodConfiguration,
     Misconfigured,
     MissingAtStripe,
     PaymentMethod,
@@ -38,6 +39,7 @@ from portal.gateway.translating import (
     to_dispute,
     to_fraud_warning,
     to_intent,
+    to_method_configuration,
     to_payment_method,
     to_payout,
     to_refund,
@@ -76,6 +78,19 @@ def _evidence() -> Iterator[None]:
         if isinstance(error.__cause__, stripe.InvalidRequestError):
             raise EvidenceRefused(error.__cause__.user_message or "") from error
         raise
+
+
+def _payable_with(methods: Mapping[str, Any]) -> dict[str, Any]:
+    """Source: Stripe's changelog, 2026-07-29.dahlia (`allowed_payment_method_types`, which excludes the others) and 2026-09-30.endive."""
+    if "types" in methods:
+        return {"allowed_payment_method_types": list(methods["types"])}
+    if "configuration" in methods:
+        return {
+            "payment_method_configuration": methods["configuration"],
+            "automatic_payment_methods": {"enabled": True},
+            "excluded_payment_method_types": list(methods["excluded"]),
+        }
+    return {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
 
 
 class StripeGateway(ListCalls):
@@ -123,8 +138,13 @@ class StripeGateway(ListCalls):
         description: str,
         metadata: Mapping[str, str],
         save_card: bool,
+        methods: Mapping[str, Any] | None = None,
     ) -> Intent:
         """An unconfirmed intent: it cannot take money before someone confirms it.
+
+        `methods` are {"types": […]}, of which Stripe leaves out what does not fit amount and currency; or {"configuration": "pmc_…",
+        "excluded": […]}, what is on in a payment method configuration without some types. Without them, as payments of earlier versions
+        were asked for, it can be paid with whatever the account has on and does not leave the page.
 
         Raises Unavailable when no answer came (it may exist all the same), and the other errors of portal.gateway.failures.
         """
@@ -134,10 +154,9 @@ class StripeGateway(ListCalls):
             "customer": customer_id,
             "description": description,
             "metadata": dict(metadata),
-            # Cards and wallets only, and nothing that leaves the page: what the portal can follow and refund.
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
             "expand": EXPAND_INTENT,
         }
+        params |= _payable_with(methods or {})
         if save_card:
             params["setup_future_usage"] = "off_session"
         with making():
@@ -167,14 +186,19 @@ class StripeGateway(ListCalls):
         with api_errors():
             self._client.v1.refunds.update(refund_id, {"metadata": dict(labels)})
 
-    def confirm_intent(self, intent_id: str, key: str, *, payment_method_id: str, off_session: bool) -> Intent:
+    def confirm_intent(
+        self, intent_id: str, key: str, *, payment_method_id: str, off_session: bool, return_url: str = ""
+    ) -> Intent:
         """Charge a saved card; with `off_session` its holder is not there to answer the bank.
 
         On session an intent that comes back `requires_action` is finished by the page with stripe.handleNextAction. Raises Declined
         when the bank says no (off session also when it wants to ask the holder: code "authentication_required"), UnexpectedState
-        when the intent cannot be confirmed any more, and Unavailable when no answer came: the card may be charged all the same.
+        when the intent cannot be confirmed any more, and Unavailable when no answer came: the card may be charged all the same. An
+        intent that can be paid with what leaves the page wants a `return_url`, also where this payment method does not.
         """
         params: dict[str, Any] = {"payment_method": payment_method_id, "expand": EXPAND_INTENT}
+        if return_url:
+            params["return_url"] = return_url
         params["off_session" if off_session else "use_stripe_sdk"] = True
         with making():
             return to_intent(self._client.v1.payment_intents.confirm(intent_id, params, {"idempotency_key": key}))  # type: ignore[arg-type]
@@ -204,14 +228,12 @@ class StripeGateway(ListCalls):
         with api_errors():
             return to_refund(self._client.v1.refunds.retrieve(refund_id, {"expand": EXPAND_REFUND}))
 
-    def create_setup(self, key: str, *, customer_id: str, metadata: Mapping[str, str]) -> SetupIntent:
-        """An unconfirmed setup intent: it keeps no card before someone confirms it with one. Raises as create_intent does."""
-        params: dict[str, Any] = {
-            "customer": customer_id,
-            "metadata": dict(metadata),
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-            "usage": "off_session",
-        }
+    def create_setup(
+        self, key: str, *, customer_id: str, metadata: Mapping[str, str], methods: Mapping[str, Any] | None = None
+    ) -> SetupIntent:
+        """An unconfirmed setup intent: it keeps nothing before someone confirms it. `methods` and errors as of create_intent."""
+        params: dict[str, Any] = {"customer": customer_id, "metadata": dict(metadata), "usage": "off_session"}
+        params |= _payable_with(methods or {})
         with making():
             return to_setup(self._client.v1.setup_intents.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
 
@@ -254,6 +276,11 @@ class StripeGateway(ListCalls):
     def retrieve_payment_method(self, payment_method_id: str) -> PaymentMethod:
         with api_errors():
             return to_payment_method(self._client.v1.payment_methods.retrieve(payment_method_id))
+
+    def retrieve_method_configuration(self, configuration_id: str) -> MethodConfiguration:
+        """Which payment methods are on in it. Raises MissingAtStripe."""
+        with api_errors():
+            return to_method_configuration(self._client.v1.payment_method_configurations.retrieve(configuration_id))
 
     def detach_card(self, payment_method_id: str) -> None:
         """Let go of a saved card. Raises MissingAtStripe or Misconfigured when it is not attached any more."""

@@ -16,6 +16,7 @@ from portal.gateway.contract import (
     EarlyFraudWarning,
     Failure,
     Intent,
+    MethodConfiguration,
     PaymentMethod,
     Payout,
     Refund,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from stripe import Dispute as StripeDispute
     from stripe import PaymentIntent
     from stripe import PaymentMethod as StripePaymentMethod
+    from stripe import PaymentMethodConfiguration as StripeMethodConfiguration
     from stripe import Payout as StripePayout
     from stripe import Refund as StripeRefund
     from stripe import SetupAttempt as StripeSetupAttempt
@@ -61,6 +63,7 @@ def to_intent(found: PaymentIntent) -> Intent:
         charge=to_charge(charge) if charge is not None and not isinstance(charge, str) else None,
         failure=_failure(found.last_payment_error),
         setup_future_usage=found.setup_future_usage,
+        types=tuple(found.payment_method_types),
         description=found.description or "",
         metadata=plain(found.metadata),
     )
@@ -94,7 +97,19 @@ def to_setup_attempt(found: StripeSetupAttempt) -> SetupAttempt:
 
 
 def to_payment_method(found: StripePaymentMethod) -> PaymentMethod:
-    return PaymentMethod(found.id, id_of(found.customer), _card(getattr(found, "card", None)))
+    return PaymentMethod(found.id, id_of(found.customer), _card(getattr(found, "card", None)), found.type)
+
+
+def to_method_configuration(found: StripeMethodConfiguration) -> MethodConfiguration:
+    """Each method is a field of the object, with `display_preference` in it."""
+    fields = found.to_dict()
+    on = {name for name, method in fields.items() if _is_on(method)}
+    return MethodConfiguration(found.id, found.name, found.is_default, found.active, frozenset(on))
+
+
+def _is_on(method: Any) -> bool:
+    preference = method.get("display_preference") if isinstance(method, Mapping) else None
+    return isinstance(preference, Mapping) and preference.get("value") == "on"
 
 
 def to_charge(found: StripeCharge) -> Charge:
@@ -109,6 +124,7 @@ def to_charge(found: StripeCharge) -> Charge:
         intent_id=id_of(found.payment_intent),
         disputed=found.disputed,
         checks=_checks(getattr(found.payment_method_details, "card", None)),
+        method_type=getattr(found.payment_method_details, "type", None) or "",
     )
 
 

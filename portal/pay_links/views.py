@@ -21,6 +21,7 @@ from portal.core.money import Money
 from portal.pay_links import service
 from portal.pay_links.forms import ReceiptForm
 from portal.pay_links.service import LinkState, Opened
+from portal.payment_methods import fence
 from portal.payment_methods import service as card_service
 from portal.payments import service as payments
 from portal.payments import statuses
@@ -92,6 +93,8 @@ def show(link_id: str) -> AnyResponse:
         with_stripe=True,
         stripe_js_url=settings.stripe_js_url,
         publishable_key=settings.stripe_publishable_key,
+        offered=fence.form_options(),
+        wallets=fence.form_wallets(),
         client_key=secrets.token_urlsafe(24),
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
         fallback_advice=gettext(gateway.advice("")),

@@ -35,9 +35,9 @@ def save_method(customer_id: str, stripe_payment_method_id: str, *, client_key: 
     Returns status "succeeded" with what became of the card, "processing", or "requires_action" with the secret with which the app lets
     the customer confirm it to the bank. A second call with the key asks the bank nothing again and tells how things stand now.
 
-    Raises card_testing's refusals after too many declined cards, UnknownCard, AlreadyAdded for a card that this customer has at
-    Stripe, Declined with advice, Invalid for a bad key, KeyReused, Conflict when the setup has ended, UnderReview, and the gateway's
-    errors; after Unavailable a second call finds the row and goes on.
+    Raises card_testing's refusals after too many declined cards, UnknownCard, fence.NotAccepted, AlreadyAdded for a card that this
+    customer has at Stripe, Declined with advice, Invalid for a bad key, KeyReused, Conflict when the setup has ended, UnderReview, and the
+    gateway's errors; after Unavailable a second call finds the row and goes on.
     """
     idempotency.check_client_key(client_key)
     check_reference(stripe_payment_method_id)
@@ -93,7 +93,7 @@ def _begun(customer_id: str, stripe_payment_method_id: str, client_key: str, ip:
 
 
 def _begin(customer_id: str, stripe_payment_method_id: str, client_key: str) -> PaymentMethodSetup:
-    method = usable(customer_id, stripe_payment_method_id, is_counted=True)
+    method = usable(customer_id, stripe_payment_method_id, is_counted=True, saving=True)
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
         known = queries.setup_by_client_key(session, customer_id, client_key)

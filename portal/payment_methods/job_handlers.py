@@ -3,13 +3,14 @@
 from datetime import date
 
 from portal.core import company_days, db, metrics
-from portal.payment_methods import card_testing, comparison, details, jobs, keeping, reminders, setups
+from portal.payment_methods import card_testing, comparison, details, fence, jobs, keeping, reminders, setups
 
 jobs.upsert.handler(keeping.upsert)
 jobs.detach.handler(keeping.detach)
 jobs.follow_up.handler(setups.follow_up)
 jobs.remind.handler(reminders.remind)
 jobs.mail_refused_detail.handler(details.mail_refused)
+jobs.compare_offer.handler(fence.report)
 
 
 @jobs.requeue_lost_jobs.handler

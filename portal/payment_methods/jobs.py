@@ -51,6 +51,11 @@ def sweep() -> None:
     """Forget old attempts to add a card."""
 
 
+@job("payment_methods.compare_offer", every_seconds=24 * 3600)
+def compare_offer() -> None:
+    """Log which payment methods the settings name and the account at Stripe does not have on."""
+
+
 @job("payments.cancel_pending", once_per=("lost",))
 def cancel_pending(customer_id: str, lost: str) -> None:
     """Cancel what a customer has begun to pay for the customer at Stripe that was `lost`, deleted there."""

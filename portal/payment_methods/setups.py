@@ -29,7 +29,7 @@ from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import PaymentMethod as StripePaymentMethod
 from portal.gateway import SetupAttempt, SetupIntent
 from portal.jobs import outbox
-from portal.payment_methods import card_testing, jobs, keeping, queries, statuses, stripe_customers
+from portal.payment_methods import card_testing, fence, jobs, keeping, queries, statuses, stripe_customers
 from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 
@@ -143,6 +143,7 @@ def _prepare(setup: PaymentMethodSetup) -> Mapping[str, Any]:
     return {
         "customer_id": stripe_customers.ensure_stripe_customer(setup.customer_id),
         "metadata": {"setup_id": setup.id, "customer_id": setup.customer_id},
+        "methods": fence.asked_of_setup(),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from portal.core import db
 from portal.core.errors import N_, Invalid
 from portal.gateway import PaymentMethod as StripePaymentMethod
-from portal.payment_methods import card_testing, keeping, queries, stripe_customers
+from portal.payment_methods import card_testing, fence, keeping, queries, stripe_customers
 from portal.payment_methods.models import PaymentMethod
 
 # Stripe's ids are put into addresses: anything else is none of them.
@@ -83,15 +83,18 @@ def check_reference(stripe_payment_method_id: str) -> None:
         raise UnknownCard
 
 
-def usable(customer_id: str, stripe_payment_method_id: str, *, is_counted: bool) -> StripePaymentMethod:
-    """A card at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
+def usable(
+    customer_id: str, stripe_payment_method_id: str, *, is_counted: bool, saving: bool = False
+) -> StripePaymentMethod:
+    """A payment method at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
 
     The reference has passed `check_reference`. With `is_counted` its try was noted: who guesses references is counted like one who attempts
-    out numbers. Raises UnknownCard and the gateway's errors.
+    out numbers. Raises UnknownCard, fence.NotAccepted (with `saving` also of what is taken, and not kept) and the gateway's errors.
     """
     stripe_customer = stripe_customers.ensure_stripe_customer(customer_id)
     method = keeping.upsert(stripe_payment_method_id)
-    if method is not None and method.card is not None and method.customer_id in {None, stripe_customer}:
+    if method is not None and method.customer_id in {None, stripe_customer}:
+        _refuse_unaccepted(customer_id, method, saving=saving)
         return method
     if is_counted:
         with db.transaction() as session:
@@ -99,3 +102,13 @@ def usable(customer_id: str, stripe_payment_method_id: str, *, is_counted: bool)
                 session, customer_id, f"{customer_id}:{stripe_payment_method_id}", "", stripe_payment_method_id
             )
     raise UnknownCard
+
+
+def _refuse_unaccepted(customer_id: str, method: StripePaymentMethod, *, saving: bool) -> None:
+    """Raises fence.NotAccepted before anything is charged or kept; the try of it counts for nothing."""
+    try:
+        fence.check(method, saving=saving)
+    except fence.NotAccepted:
+        with db.transaction() as session:
+            card_testing.close(session, customer_id, method.id)
+        raise

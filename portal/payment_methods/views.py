@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import gateway
 from portal.accounts import queries as accounts
 from portal.core import config, db
-from portal.payment_methods import keeping, queries, setups, statuses
+from portal.payment_methods import fence, keeping, queries, setups, statuses
 from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.web import polling
@@ -76,6 +76,8 @@ def new() -> Response:
         with_stripe=True,
         stripe_js_url=settings.stripe_js_url,
         publishable_key=settings.stripe_publishable_key,
+        offered=fence.form_options(saving=True),
+        wallets=fence.form_wallets(),
         client_key=secrets.token_urlsafe(24),
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
         fallback_advice=gettext(gateway.advice("")),

@@ -15,11 +15,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from portal import gateway, stripe_sync
-from portal.core import audit, clock, crash, db, idempotency, recovery
+from portal.core import audit, clock, config, crash, db, idempotency, recovery
 from portal.core.db import database_now, new_id
 from portal.core.errors import N_, Conflict, Declined, Invalid, RateLimited, Unavailable
 from portal.core.money import Money
 from portal.gateway import Intent
+from portal.payment_methods import fence
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
 from portal.payments import jobs, queries
@@ -149,6 +150,7 @@ def _send(confirmation: Confirmation, payment: Payment) -> Intent:
             f"confirmation:{confirmation.id}",
             payment_method_id=confirmation.stripe_payment_method_id,
             off_session=confirmation.off_session,
+            return_url=_way_back(payment),
         )
     except (Declined, gateway.UnexpectedState) as answer:  # the bank said no; or it was paid elsewhere meanwhile
         log.info("confirmation_refused", payment_id=payment.id, code=answer.code)
@@ -161,6 +163,17 @@ def _send(confirmation: Confirmation, payment: Payment) -> Intent:
     if stripe_sync.settle(KIND, payment.id, intent, None, seen_version=payment.version):
         return intent
     return refresh(payment.id)
+
+
+def _way_back(payment: Payment) -> str:
+    """Where a page that this intent might lead to sends its customer back to. By what the intent was made with, which never changes: the
+    confirmation's key is good for one and the same call.
+    """
+    return (
+        f"{config.current().base_url}/payments/{payment.id}"
+        if fence.may_leave((payment.sent or {}).get("methods") or {})
+        else ""
+    )
 
 
 def _explain(confirmation: Confirmation) -> None:

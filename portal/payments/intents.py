@@ -28,6 +28,7 @@ from portal.core.synced_rows import hold_for_review
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
+from portal.payment_methods import fence
 from portal.payment_methods import service as cards
 from portal.payments import jobs, queries, statuses
 from portal.payments.models import Payment, PaymentStep
@@ -323,6 +324,7 @@ def _prepare(payment: Payment) -> Mapping[str, Any]:
             "invoice_id": payment.invoice_id or "",
         },
         "save_card": payment.save_card,
+        "methods": fence.asked_of_payment(),
         "amount": payment.amount_minor,
         "currency": payment.currency,
     }

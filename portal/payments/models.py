@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal import ledger
 from portal.accounts.models import Customer
-from portal.core import texts
+from portal.core import method_kinds, texts
 from portal.core.db import Base, UTCDateTime, new_id, one_of, sorted_text
 from portal.core.enums import EnumText, Unknown
 from portal.core.money import Money
@@ -126,6 +126,9 @@ class Payment(Mirror, Base):
     stripe_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     stripe_charge_id: Mapped[str | None] = mapped_column(String(64))
     stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
+    # Stripe's type of the payment method that was tried last ("card", "paypal", …); empty before a try, and of payments from before
+    # this was kept.
+    method_kind: Mapped[str] = mapped_column(String(30), default="", server_default="")
     card_brand: Mapped[str] = mapped_column(String(20), default="")
     card_last4: Mapped[str] = mapped_column(String(4), default="")
     card_wallet: Mapped[str] = mapped_column(String(20), default="")
@@ -201,6 +204,16 @@ class Payment(Mirror, Base):
     def lines(self) -> tuple[Item, ...]:
         """What is paid for, as far as an app told it."""
         return tuple(Item(**item) for item in self.items)
+
+    @property
+    def is_by_card(self) -> bool:
+        """Whether a card was tried last, also out of a wallet."""
+        return bool(self.card_last4) and self.method_kind in {"", method_kinds.CARD}
+
+    @property
+    def method_words(self) -> str:
+        """What it was tried with last, in Stripe's words: "visa 4242", "paypal"; empty before a try."""
+        return f"{self.card_brand} {self.card_last4}".strip() if self.is_by_card else self.method_kind
 
     @property
     def card_is_tried_for(self) -> tuple[str | None, ...]:

@@ -19,6 +19,7 @@ from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.money import Money
 from portal.invoices import queries as invoices
 from portal.invoices.statuses import InvoiceStanding
+from portal.payment_methods import fence
 from portal.payment_methods import queries as cards
 from portal.payment_methods import service as card_service
 from portal.payment_methods.models import PaymentMethod
@@ -37,6 +38,10 @@ CHECK_UNTIL_POLL = 10
 
 # What a database holds; more was not shown by any page of ours.
 MOST_SHOWN_MINOR: Final = 2**63 - 1
+_SIGN_IN_TO_SEE: Final = N_(
+    "You are back from your bank’s page. What you confirmed there counts, also while you are signed out: please do not pay again, and sign "
+    "in to see the result."
+)
 _NEEDS_SCRIPT: Final = N_(
     "You were not charged. Card details go straight from your browser to Stripe, which requires "
     "JavaScript. Please turn it on, or choose a saved card."
@@ -122,6 +127,8 @@ def _pay_page(*, kept: list[PaymentMethod], live: Payment | None, **facts: Any) 
         with_stripe=True,
         stripe_js_url=settings.stripe_js_url,
         publishable_key=settings.stripe_publishable_key,
+        offered=fence.form_options(),
+        wallets=fence.form_wallets(),
         client_key=secrets.token_urlsafe(24),
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
         fallback_advice=gettext(gateway.advice("")),
@@ -372,14 +379,21 @@ def _asked_about(payment: Payment, me: str) -> tuple[Payment, bool]:
 
 
 @bp.get("/<payment_id>/return")
-@customers_only
 def came_back(payment_id: str) -> AnyResponse:
-    """Where a bank's own page sends the customer after 3-D Secure."""
+    """Where a bank's own page sends the customer after 3-D Secure, and the page of another payment method.
+
+    What the address says of the outcome is not looked at: Stripe is asked. In a browser that is not signed in nothing is told but that,
+    and the intent's secret that stands in the address goes nowhere else.
+    """
+    if not current_user.is_authenticated:
+        flash(gettext(_SIGN_IN_TO_SEE), "info")
+        return see_other("identity.sign_in", next=url_for("pay.came_back", payment_id=payment_id))
     me = customer_id()
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, me)
     payment, _is_known = _asked_about(payment, me)
-    if payment.public_status in statuses.WAITING_FOR_CUSTOMER and current_user.may_pay:
+    waits = payment.public_status in statuses.WAITING_FOR_CUSTOMER
+    if waits and not payment.failure_code and current_user.may_pay:
         return see_other("pay.custom_payment", payment_id=payment_id)
     return see_other("payments.show", payment_id=payment_id)
 

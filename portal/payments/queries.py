@@ -351,7 +351,14 @@ _ALL: Final = Filter()
 # What a list of payments shows; to ask for anything else of its rows is an error.
 FOR_LISTS: Final = load_only(
     *(Payment.id, Payment.customer_id, Payment.description, Payment.created_at, Payment.amount_minor, Payment.currency),
-    *(Payment.card_brand, Payment.card_last4, Payment.status, Payment.is_unanswered, Payment.failure_code),
+    *(
+        Payment.method_kind,
+        Payment.card_brand,
+        Payment.card_last4,
+        Payment.status,
+        Payment.is_unanswered,
+        Payment.failure_code,
+    ),
     raiseload=True,
 )
 

@@ -15,7 +15,7 @@ from portal.core import audit, clock, config, crash
 from portal.core.enums import Unknown, parse
 from portal.core.errors import Conflict
 from portal.core.synced_rows import hold_for_review, touch
-from portal.gateway import Intent
+from portal.gateway import Charge, Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.ledger import LedgerAccount, revenue
@@ -88,10 +88,7 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
     payment.advice_code = intent.failure.advice_code if intent.failure else ""
     if intent.charge is not None:
         payment.stripe_charge_id = intent.charge.id
-        if intent.charge.card is not None:
-            payment.card_brand = intent.charge.card.brand
-            payment.card_last4 = intent.charge.card.last4
-            payment.card_wallet = intent.charge.card.wallet
+        _note_method(payment, intent.charge)
     if intent.status == PaymentStatus.SUCCEEDED:
         _succeed(session, payment, intent)
     cards.follow_payment(
@@ -116,6 +113,15 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
         _emit(session, payment, EventType.PAYMENT_SUCCEEDED)
     elif _has_failed(session, payment):
         emit_failure(session, payment)
+
+
+def _note_method(payment: Payment, charge: Charge) -> None:
+    """What was tried last; of another kind than a card nothing is left of a card that was tried before."""
+    card = charge.card
+    payment.method_kind = charge.method_type[:30]
+    payment.card_brand = card.brand if card else ""
+    payment.card_last4 = card.last4 if card else ""
+    payment.card_wallet = card.wallet if card else ""
 
 
 def _has_failed(session: Session, payment: Payment) -> bool:

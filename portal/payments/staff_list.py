@@ -81,7 +81,14 @@ def _holds_words(dialect: str) -> ColumnElement[bool]:
 
 _SHOWN: Final = (
     *(Payment.id, Payment.customer_id, Payment.description, Payment.created_at, Payment.amount_minor, Payment.currency),
-    *(Payment.card_brand, Payment.card_last4, Payment.status, Payment.is_unanswered, Payment.failure_code),
+    *(
+        Payment.method_kind,
+        Payment.card_brand,
+        Payment.card_last4,
+        Payment.status,
+        Payment.is_unanswered,
+        Payment.failure_code,
+    ),
     Payment.stripe_intent_id,
 )
 
@@ -122,7 +129,7 @@ LIST: Final = StaffList(
         Column("payment", N_("Payment"), lambda payment, _: payment.description, place="title"),
         Column("customer", N_("Customer"), lambda payment, _: payment.customer.name, place="detail"),
         Column("date", N_("Date"), lambda payment, _: payment.created_at, "moment"),
-        Column("card", N_("Card"), lambda payment, _: f"{payment.card_brand} {payment.card_last4}".strip(), "card"),
+        Column("card", N_("Payment method"), lambda payment, _: payment.method_words, "card"),
         Column("status", N_("Status"), _shown_status, "payment", place="state"),
         Column("amount", N_("Amount"), lambda payment, _: payment.amount, "money", place="number"),
         Column("id", N_("ID"), lambda payment, _: payment.id, "id"),

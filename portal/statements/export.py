@@ -68,7 +68,7 @@ def _cells(line: Line, rates: Sequence[int], shape: Shape) -> list[Cell]:
         *(cell for rate in rates for cell in _sums([tax for tax in line.taxes if tax.rate == rate], line.booked)),
         payment.description,
         payment.invoice.number if payment.invoice else "",
-        f"{payment.card_brand} {payment.card_last4}".strip(),
+        payment.method_words,
         payment.stripe_intent_id or "",
     ]
 

@@ -7,7 +7,9 @@ import sys
 import click
 from flask.cli import with_appcontext
 
+from portal import gateway
 from portal.core.errors import PortalError
+from portal.payment_methods import fence
 from portal.stripe_events import endpoint
 from portal.stripe_events.endpoint import Standing
 
@@ -50,6 +52,39 @@ def webhook(*, check: bool, remove_others: bool) -> None:
         click.echo(f"Removed: {', '.join(other.id for other in before.others)}.")
     elif before.others:
         click.echo("Once the secret of the one above is in the settings, run this again with --remove-others.")
+
+
+@stripe.command()
+@with_appcontext
+def check() -> None:
+    """Compare the payment methods of the settings with those of the account; exit status 1 when one cannot be paid with.
+
+    \b
+    Example:
+      flask stripe check
+    """
+    try:
+        found = fence.compare()
+    except gateway.MissingAtStripe:
+        raise click.ClickException(
+            "PORTAL_PAYMENT_METHODS names a payment method configuration that this account does not have."
+        ) from None
+    except PortalError as error:
+        raise click.ClickException(error.text()) from error
+    if found is None:
+        raise click.ClickException("The account has no payment method configuration.")
+    click.echo(f"Payment method configuration {found.source}")
+    if not found.is_active:
+        click.echo("It is not active: nobody can pay.")
+    for name in found.missing:
+        click.echo(
+            f"not on at Stripe: {name}. Nobody can pay with it; turn it on in the dashboard, Settings > Payment methods."
+        )
+    for name in found.more:
+        click.echo(f"on at Stripe, and not offered here: {name}")
+    if found.fits and not found.more:
+        click.echo("Nothing differs.")
+    sys.exit(0 if found.fits else 1)
 
 
 def _tell(standing: Standing) -> None:

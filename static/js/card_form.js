@@ -28,11 +28,13 @@ export class CardForm {
   #message;
   #advice;
   #atWork = false;
+  #chosen;
   stripe = null;
   elements = null;
 
-  /** `options` are those of stripe.elements() that say what the card is for. */
-  constructor({ form, message, advice, options }) {
+  /** `options` are those of stripe.elements() that say what the card is for; `chosen` is called with the type of payment method. */
+  constructor({ form, message, advice, options, chosen = () => {} }) {
+    this.#chosen = chosen;
     this.#form = form;
     this.#message = message;
     this.#advice = advice;
@@ -41,15 +43,18 @@ export class CardForm {
   }
 
   #mount(options) {
-    const { publishableKey, locale, country, notLoaded } = this.#form.dataset;
+    const { publishableKey, locale, country, notLoaded, offered, wallets } = this.#form.dataset;
     const place = document.getElementById(PLACE);
     this.stripe = window.Stripe(publishableKey, { locale });
-    this.elements = this.stripe.elements({ ...options, locale, appearance: appearance(this.#form) });
+    const own = { ...options, ...JSON.parse(offered) };
+    this.elements = this.stripe.elements({ ...own, locale, appearance: appearance(this.#form) });
     const element = this.elements.create("payment", {
       layout: "tabs",
+      wallets: JSON.parse(wallets),
       defaultValues: country ? { billingDetails: { address: { country } } } : {},
     });
     element.on("ready", () => place.removeAttribute("aria-busy"));
+    element.on("change", ({ value }) => this.#chosen(value.type));
     element.on("loaderror", () => this.say(notLoaded));
     place.replaceChildren();
     element.mount(place);

@@ -19,6 +19,7 @@ const card = new CardForm({
   message: document.getElementById("pay-message"),
   advice: document.getElementById("pay-advice"),
   options: { mode: "payment", amount: Number(form.dataset.amount), currency: form.dataset.currency },
+  chosen: followType,
 });
 const codeField = document.getElementById("card-code");
 const code =
@@ -48,12 +49,21 @@ async function remembering(started, confirm) {
   return result;
 }
 
-/** Where the outcome of a confirmation stands that was cut off a moment ago; null when there is none. */
+/**
+ * Where the outcome of a confirmation stands that was cut off a moment ago; null when there is none, and for who comes from the payment's
+ * own page, to which a bank's or a method's page leads back: the outcome was told there.
+ */
 function cutOff() {
   const kept = store((items) => items.getItem(ASKED));
   store((items) => items.removeItem(ASKED));
   const asked = kept ? JSON.parse(kept) : null;
-  return asked && Date.now() - asked.at < REMEMBERED_FOR_MS ? asked.url : null;
+  const isFresh = asked && Date.now() - asked.at < REMEMBERED_FOR_MS;
+  return isFresh && !cameFrom(asked.url.replace(/\/outcome$/, "")) ? asked.url : null;
+}
+
+function cameFrom(path) {
+  const { referrer } = document;
+  return referrer !== "" && new URL(referrer).origin === window.location.origin && new URL(referrer).pathname === path;
 }
 
 function store(use) {
@@ -157,6 +167,13 @@ async function finishPayment() {
 function offerCards() {
   document.querySelectorAll("[data-to-finish]").forEach((part) => part.remove());
   document.querySelectorAll("[data-to-pay]").forEach((part) => (part.hidden = false));
+}
+
+/** Cards alone can be kept. A function of its own, for the form calls it as soon as it is there. */
+function followType(type) {
+  if (!saveCard) return;
+  saveCard.closest(".field").hidden = type !== "card";
+  if (type !== "card") saveCard.checked = false;
 }
 
 /** A choice that is made while a press is under way shows after it: Stripe may still need the field that was typed into. */

@@ -77,7 +77,7 @@ def test_a_wrong_code_is_told_at_the_field_and_asked_for_again_after_a_reload(sa
     expect(error(page)).to_contain_text("The security code (CVC) is incorrect", timeout=PATIENCE_MS)
     expect(code(page)).to_have_value("")
     expect(code(page)).to_be_focused()
-    page.get_by_role("radio", name="Another card").check()
+    page.get_by_role("radio", name="Another payment method").check()
     expect(page.locator("#card-code")).to_be_hidden()
 
     eventually(lambda: saved.payments[0].failure_code == "incorrect_cvc", within=20, what="the webhook")
@@ -96,7 +96,7 @@ def test_where_the_house_says_so_the_code_is_asked_for_from_the_start(
     page = saved.open_pay_page().page
     code(page).fill("731", timeout=PATIENCE_MS)
     assert settings.ask_cvc_of_saved_cards
-    page.get_by_role("radio", name="Another card").check()
+    page.get_by_role("radio", name="Another payment method").check()
     page.get_by_role("radio", name=re.compile("4242")).check()
     expect(code(page)).to_have_value("", timeout=PATIENCE_MS)
     code(page).fill("731")

@@ -34,6 +34,7 @@ FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
 # part makes of it.
 # What a VAT ID is like (tax_ids) is told by accounts, which keep it; what is credited of an invoice, and its lines, by invoices.
 # Certificates are what others verify documents with, and confirmations what they verify of a balance.
+# What can be paid with (fence) is asked by whoever takes a payment.
 # Sessions, links, second factors, mails to a user, and who is signed in to a browser (web) are what identity is for.
 PUBLIC = frozenset(
     {
@@ -70,6 +71,7 @@ PUBLIC = frozenset(
         "figures",
         "messages",
         "previews",
+        "fence",
         "of_postings",
         "untaxed",
         "forms",
