@@ -1,0 +1,29 @@
+"""A payment by what is no card, in Chromium: the customer leaves for the method's page and comes back to the truth."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.flows.conftest import PATIENCE_MS, Shopper
+
+
+@pytest.mark.settings(PORTAL_PAYMENT_METHODS="card,paypal")
+def test_who_refuses_on_the_methods_page_comes_back_and_pays_at_the_next_try(shopper: Shopper) -> None:
+    page = shopper.sign_in().open_pay_page().page
+    save = page.get_by_label("Save this card for next time")
+    expect(save).to_be_visible(timeout=PATIENCE_MS)
+    for outcome in ("Fail", "Authorize"):
+        shopper.form().get_by_role("button", name="PayPal").click(timeout=PATIENCE_MS)
+        expect(save).to_be_hidden()
+        shopper.pay_button.click()
+        page.get_by_role("button", name=f"{outcome} test payment").click(timeout=PATIENCE_MS)
+        if outcome == "Fail":
+            expect(page.get_by_text("Nothing has been charged yet")).to_be_visible(timeout=PATIENCE_MS)
+            page.get_by_role("link", name="Continue this payment").click()
+    expect(page.locator("main").get_by_text("PayPal")).to_be_visible(timeout=PATIENCE_MS)
+    assert page.url == f"{shopper.portal.url}/payments/{shopper.payments[0].id}", (
+        "the intent's secret is not in the address"
+    )
+    assert shopper.charged == [119_00]
+    assert "PayPal" in shopper.receipt_text()
