@@ -120,7 +120,6 @@ def credit(
             _audit(session, "invoice.credit_proposed", invoice, row, {"reason": reason})
         else:
             _book(session, invoice, row, reckoned.parts)
-        crash.point("invoice credited")
         return row
 
 
@@ -147,7 +146,6 @@ def approve(credit_id: str, by: Reviewer) -> InvoiceCredit:
         parts = _parts_again(session, invoice, row)
         row.status, row.decided_by, row.decided_at = CreditStatus.CREDITED, by.id, clock.now()
         _book(session, invoice, row, parts)
-        crash.point("invoice credited")
         return row
 
 
@@ -212,6 +210,7 @@ def _book(session: Session, invoice: Invoice, row: InvoiceCredit, parts: Sequenc
     for also in _on_credit:
         also(session, queries.for_staff(session, invoice.id), row)
     _announce(session, invoice, row, at)
+    crash.point("invoice credited")
 
 
 def _announce(session: Session, invoice: Invoice, row: InvoiceCredit, at: datetime) -> None:

@@ -24,6 +24,7 @@ from portal.payments import service as _payments  # noqa: F401  # its guard spea
 from portal.webhook_endpoints.models import WebhookEvent
 from tests import factories
 from tests.concurrency import run_concurrently
+from tests.crashing import dies
 from tests.invoices.conftest import Issue, line, overdue
 from tests.invoices.test_receivables import RECEIVABLES, REVENUE, TAX, books, give_back, owed, pay
 from tests.invoices.test_service import events_of, stored, void
@@ -184,6 +185,18 @@ def test_what_was_credited_of_a_line_is_not_credited_again(issue: Issue) -> None
         credit(made, Wanted(1, net_minor=10_01))
     credit(made, Wanted(1, quantity_thousandths=1_000))
     assert stored(made).amount_due == eur(59_50)
+
+
+def test_who_dies_while_crediting_has_credited_nothing(issue: Issue) -> None:
+    made = issue()
+
+    def act() -> InvoiceCredit:
+        return credit(made, Wanted(1, net_minor=20_00), client_key=KEY)
+
+    dies("invoice credited", act)
+    assert stored(made).amount_credited == eur(0) and notes_of(made) == [] and owed(made) == 119_00
+    assert act().id == act().id
+    assert owed(made) == 95_20 and len(notes_of(made)) == 1
 
 
 # Who
