@@ -22,7 +22,7 @@ from portal.content import anchors
 from portal.core import audit, company_days, config, db, metrics, money, schema
 from portal.core.commands import as_json_option, show_one, told_plainly, without_logs
 from portal.core.errors import N_, Invalid
-from portal.invoices import crediting, importing, spreadsheet
+from portal.invoices import crediting, importing, spreadsheet, writing_off
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.credit_lines import Wanted
@@ -293,6 +293,26 @@ def credit_invoice(number: str, reason: str, lines: tuple[str, ...], *, as_json:
             found = invoice_queries.by_number(session, number)
     told = _facts(found) | {"credit": made.id, "credit_status": made.status, "credited": made.amount_minor}
     show_one(told, f"{found.number}: {made.amount} {made.status}, {found.amount_due} due", as_json=as_json)
+
+
+@invoice.command("write-off")
+@click.argument("number")
+@click.option("--reason", required=True, help="For the audit trail; the customer does not see it.")
+@as_json_option
+@with_appcontext
+def write_off_invoice(number: str, reason: str, *, as_json: bool) -> None:
+    """Propose to write off what is due of an invoice and will not come: one of the staff must approve it.
+
+    \b
+    Example:
+      flask invoice write-off INV-2026-000042 --reason "Insolvent, file 12 IN 345/26"
+    """
+    with told_plainly():
+        with db.reading() as session:
+            found = invoice_queries.by_number(session, number)
+        made = writing_off.propose(found.id, None, reason=reason)
+    told = _facts(found) | {"write_off": made.id, "write_off_status": made.status, "amount": made.amount_minor}
+    show_one(told, f"{found.number}: {made.amount} {made.status}", as_json=as_json)
 
 
 def _credited_line(text: str, currency: str) -> Wanted:

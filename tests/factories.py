@@ -24,6 +24,7 @@ from portal.identity.models import CustomerRole, User
 from portal.invoices import outside, totals
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine, OutsidePayment
+from portal.invoices.write_offs import WriteOff
 from portal.jobs.models import JobRow
 from portal.payments import settling
 from portal.payments.models import Payment
@@ -349,6 +350,25 @@ def proposed_credit(session: Session, invoice: Invoice, **values: Any) -> Invoic
             "currency": invoice.currency,
             "lines": [],
             "reason": "One came back",
+            "proposed_at": clock.now(),
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def proposed_write_off(session: Session, invoice: Invoice, **values: Any) -> WriteOff:
+    """A write-off of all of an invoice that waits for a second person, proposed at the command line."""
+    row = WriteOff(
+        **{
+            "id": new_id("wof"),
+            "invoice_id": invoice.id,
+            "status": "proposed",
+            "amount_minor": invoice.due_minor,
+            "currency": invoice.currency,
+            "reason": "Insolvent",
             "proposed_at": clock.now(),
             **values,
         }

@@ -40,6 +40,9 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     },
     "credit_invoice": {"reason": "Two of the panels were returned.", "lines": [{"line": 1, "quantity": "2"}]},
     "reject_credit": {"reason": "The panels were replaced."},
+    "write_off_invoice": {"reason": "The customer is insolvent."},
+    "reject_write_off": {"reason": "A payment is announced."},
+    "reverse_write_off": {"reason": "The money has come after all."},
     "add_endpoint": {
         "url": "https://erp.example.org/payments",
         "events": ["payment.succeeded", "invoice.paid"],
@@ -61,6 +64,7 @@ _IDS: Final = {
     "ProcessedPayment": "pay_01k8w3x9",
     "Refund": "rfd_01k8w4c6",
     "StaffMember": "usr_01k8vzt5",
+    "WriteOff": "wof_01k8w6d4",
 }
 
 # By name, wherever it stands; what is not here is made from its type alone.
@@ -149,6 +153,7 @@ _UNSET: Final = frozenset(
         "paid_at",
         "refund_id",
         "rejection",
+        "reversed_at",
         "replaced_by",
         "resolution",
         "revoked_at",

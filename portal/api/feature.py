@@ -8,13 +8,13 @@ from portal.api import (
     customer_views,
     docs_views,
     endpoint_views,
-    invoice_views,
     method_views,
     payment_views,
     receipt_views,
     refund_views,
     staff_views,
     statement_views,
+    write_off_views,
 )
 from portal.web.features import Feature
 
@@ -22,7 +22,7 @@ FEATURE = Feature(
     blueprints=(
         auth_views.bp,
         customer_views.bp,
-        invoice_views.bp,
+        write_off_views.bp,
         payment_views.bp,
         method_views.bp,
         refund_views.bp,

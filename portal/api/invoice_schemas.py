@@ -23,7 +23,7 @@ from portal.api.schemas import (
 from portal.core.units import LABELS, Supplies, Unit
 from portal.invoices import drafts
 from portal.invoices.service import LONGEST_REASON
-from portal.invoices.statuses import CreditStatus, InvoiceStanding, InvoiceStatus
+from portal.invoices.statuses import CreditStatus, InvoiceStanding, InvoiceStatus, WriteOffStatus
 
 _UNITS: Final = ", ".join(f"{unit} ({label.lower()})" for unit, label in LABELS.items())
 
@@ -87,7 +87,7 @@ class InvoiceSummary(Answer):
     standing: InvoiceStanding = Field(
         description="“open”, “overdue” and “retrying” (an automatic charge was declined and will be tried again): due. “processing”, "
         "“requires_action” (3-D Secure), “under_review” and “scheduled” (charged automatically): open, and on its way to be paid. "
-        "“paid”, “credited” (taken back in full before it was paid) and “void”: nothing is owed."
+        "“paid”, “credited” (taken back in full before it was paid) and “void”: nothing is owed. “written_off”: nothing is asked for."
     )
     charge_on: date | None = Field(description="The day of the next automatic charge.")
     is_overdue: bool
@@ -125,7 +125,7 @@ class Invoice(InvoiceSummary):
 class InvoiceList(Sent):
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
     cursor: Cursor | None = None
-    status: Literal["open", "overdue", "paid", "credited", "void"] | None = None
+    status: Literal["open", "overdue", "paid", "credited", "written_off", "void"] | None = None
     customer_id: Text | None = Field(
         max_length=40, default=None, description="For staff and API clients, who see all customers'."
     )
@@ -176,3 +176,30 @@ class Credit(Answer):
 
 class CreditList(Answer):
     data: list[Credit]
+
+
+class NewWriteOff(Sent):
+    reason: Text = Field(min_length=1, max_length=LONGEST_REASON, description="The customer does not see it.")
+
+
+class WriteOffReason(Sent):
+    reason: Text = Field(min_length=1, max_length=LONGEST_REASON)
+
+
+class WriteOff(Answer):
+    """What was due of an invoice and is not expected any more."""
+
+    id: str
+    invoice_id: str
+    status: WriteOffStatus = Field(description="“proposed” waits for a second person, and changes nothing yet.")
+    amount: int
+    currency: str
+    reason: str
+    rejection: str | None
+    proposed_at: datetime
+    decided_at: datetime | None
+    reversed_at: datetime | None
+
+
+class WriteOffList(Answer):
+    data: list[WriteOff]

@@ -41,6 +41,8 @@ _TEXTS: Final = {
     "charge": N_("Payment"),
     "outside": N_("Payment received"),
     "outside_reversed": N_("Payment corrected"),
+    "write_off": N_("Written off"),
+    "write_off_reversed": N_("Write-off reversed"),
     "refund": N_("Refund paid"),
     "refund_outside": N_("Refund paid"),
     "refund_failed": N_("Refund returned by the bank"),

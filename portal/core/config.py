@@ -39,7 +39,7 @@ LIMITS_STORAGES = ("memory", "redis", "rediss", "redis+unix", "redis+sentinel", 
 # What accounts at DATEV are named for; the usual numbers stand in portal.books.datev_accounts.
 DATEV_ACCOUNTS = frozenset(
     {
-        *("debtors", "stripe", "bank", "fees", "disputes", "exchange", "other", "tax", "revenue"),
+        *("debtors", "stripe", "bank", "bad_debts", "fees", "disputes", "exchange", "other", "tax", "revenue"),
         *("untaxed", "reverse_charge", "intra_community", "export", "exempt"),
     }
 )

@@ -46,6 +46,7 @@ POINTS: Final[dict[str, str]] = {
     "way cleared": "No payment stands in the way of closing an invoice. It is still open.",
     "outside payment recorded": "Open. What staff recorded of a payment elsewhere is written and booked, with its audit event.",
     "invoice credited": "Open. A credit of an invoice is booked, with its audit event and its credit note.",
+    "invoice written off": "Open. A write-off is booked, and the invoice is closed.",
     # payment methods
     "setup recorded": "Open. The row of a payment method’s setup is written, with its audit event and its job.",
     "payment method fetched": "What Stripe says of a card was fetched. Nothing of it is kept.",

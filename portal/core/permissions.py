@@ -93,8 +93,8 @@ TABLE: Final = (
     Right(Permission.ISSUE_INVOICES, "issue an invoice", _DESK, frozenset({"invoices:write"})),
     Right(
         Permission.CLOSE_INVOICES,
-        "void an invoice, credit it before it is paid, record payments of it in another way and reverse them, and approve what colleagues "
-        "did so",
+        "void an invoice, credit it before it is paid, write it off, record payments of it in another way and reverse them, and approve "
+        "what colleagues did so",
         _APPROVERS,
         frozenset({"invoices:credit"}),
     ),

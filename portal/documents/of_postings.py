@@ -19,7 +19,7 @@ from portal.refunds.models import Refund
 _AT_ONCE: Final = 500
 # Kinds of postings that have the document of their refund.
 _OF_REFUNDS: Final = frozenset({"refund", "refund_failed", "refund_outside", "credit", "overpaid_returned"})
-_OF_INVOICES: Final = frozenset({"invoice", "void", "outside", "outside_reversed"})
+_OF_INVOICES: Final = frozenset({"invoice", "void", "outside", "outside_reversed", "write_off", "write_off_reversed"})
 
 
 def base_kind(posting: Posting) -> str:

@@ -18,11 +18,12 @@ from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Permission
 from portal.identity import queries as people
-from portal.invoices import crediting, outside, queries, service
+from portal.invoices import crediting, outside, queries, service, writing_off
 from portal.invoices.issuing_views import bp
 from portal.invoices.models import Invoice, InvoiceCredit, OutsidePayment
-from portal.invoices.staff_forms import PaidOutsideForm, ReasonForm
+from portal.invoices.staff_forms import PaidOutsideForm, ReasonForm, WriteOffForm
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, OutsideStatus
+from portal.invoices.write_offs import WriteOff
 from portal.web import lists
 from portal.web.guards import staff_only
 from portal.web.offers import Offer, offer
@@ -49,10 +50,12 @@ def invoice_page(
         standing = queries.standings(session, [invoice])[invoice_id]
         records = queries.outside_payments(session, invoice_id)
         credited = queries.credits_of(session, invoice_id)
-        names = people.names(session, _people(records, credited))
+        written_off = writing_off.of_invoice(session, invoice_id)
+        names = people.names(session, _people(records, credited, written_off))
     audit.record_access(invoice_id, invoice.customer_id, "invoice")
     forms: dict[str, Any] = {
         "void": ReasonForm(formdata=None, prefix="void-"),
+        "write-off": _write_off_form(),
         "paid": _paid_form(language.typed_amount(invoice.amount_due, reader_language())),
     } | typed
     status = 200 if not typed else 409 if isinstance(refused, Conflict) else 422
@@ -63,19 +66,24 @@ def invoice_page(
         standing_now=standing,
         recorded=records,
         credited=credited,
+        written_off=written_off,
         names=names,
         forms=forms,
         refused_form=next(iter(typed), ""),
         refused=None if refused is None else language.error_text(refused, reader_language()),
-        offers=_offers(invoice, standing.status, records, credited),
+        offers=_offers(invoice, standing.status, records, credited, written_off),
         needs_two=four_eyes.are_needed(invoice.amount_due + _booked(invoice.in_currency(0), records)),
     )
 
 
 def _offers(
-    invoice: Invoice, standing: InvoiceStanding, records: list[OutsidePayment], credited: list[InvoiceCredit]
+    invoice: Invoice,
+    standing: InvoiceStanding,
+    records: list[OutsidePayment],
+    credited: list[InvoiceCredit],
+    written_off: list[WriteOff],
 ) -> dict[str, Offer]:
-    """What closes an invoice, by action: what portal.invoices.service, outside and crediting would refuse is not offered."""
+    """What closes an invoice, by action: what portal.invoices.service, outside, crediting and writing_off would refuse is not offered."""
     is_open = invoice.status == InvoiceStatus.OPEN
     ways = {
         InvoiceStanding.PROCESSING: N_(
@@ -88,6 +96,13 @@ def _offers(
     )
     void = (invoice.status == InvoiceStatus.VOID and N_("This invoice is void.")) or (
         invoice.status == InvoiceStatus.CREDITED and N_("This invoice is credited in full.")
+    )
+    void = void or (
+        invoice.status == InvoiceStatus.WRITTEN_OFF
+        and N_("This invoice is written off. If the money comes after all, reverse the write-off first.")
+    )
+    credit_waits = any(one.waits for one in credited) and N_(
+        "Another credit of this invoice waits for its approval. Please decide about that one first."
     )
     # A record that waits holds the invoice as well: that is no reason against deciding about it.
     is_held_by_record = bool(waits) and standing == InvoiceStanding.UNDER_REVIEW
@@ -129,9 +144,22 @@ def _offers(
             void,
             under_way,
             waits,
-            any(one.waits for one in credited)
-            and N_("Another credit of this invoice waits for its approval. Please decide about that one first."),
+            credit_waits,
             len(credited) >= crediting.MOST_CREDITS and N_("Too many credits of this invoice were made."),
+        ),
+        "write_off": offer(
+            N_("Write off"),
+            Permission.CLOSE_INVOICES,
+            invoice.status == InvoiceStatus.PAID and N_("Nothing of this invoice is due any more."),
+            void,
+            under_way,
+            waits,
+            credit_waits,
+            any(one.waits for one in written_off) and N_("This invoice waits to be written off already."),
+            len(written_off) >= writing_off.MOST_WRITE_OFFS and N_("This invoice was written off too often."),
+        ),
+        "book_write_off": offer(
+            N_("Approve the write-off"), Permission.CLOSE_INVOICES, void, under_way, waits, credit_waits
         ),
         "book_credit": offer(N_("Approve the credit"), Permission.CLOSE_INVOICES, void, under_way, waits),
         "again": offer(
@@ -148,16 +176,25 @@ def _booked(nothing: Any, records: list[OutsidePayment]) -> Any:
     return sum((one.amount for one in records if one.is_booked), nothing)
 
 
-def _people(records: list[OutsidePayment], credited: list[InvoiceCredit]) -> set[str | None]:
+def _people(
+    records: list[OutsidePayment], credited: list[InvoiceCredit], written_off: list[WriteOff]
+) -> set[str | None]:
     recorded = {
         person for one in records for person in (one.recorded_by, one.decided_by, one.reversal_by, one.reversed_by)
     }
-    return recorded | {person for one in credited for person in (one.proposed_by, one.decided_by)}
+    recorded |= {person for one in credited for person in (one.proposed_by, one.decided_by)}
+    return recorded | {person for one in written_off for person in (one.proposed_by, one.decided_by, one.reversed_by)}
 
 
 def _paid_form(amount: str) -> PaidOutsideForm:
     form = PaidOutsideForm(formdata=None, prefix="paid-")
     form.key.data, form.amount_text.data = secrets.token_urlsafe(24), amount
+    return form
+
+
+def _write_off_form() -> WriteOffForm:
+    form = WriteOffForm(formdata=None, prefix="write-off-")
+    form.key.data = secrets.token_urlsafe(24)
     return form
 
 

@@ -253,6 +253,7 @@ def _refuse_closed(session: Session, invoice: Invoice) -> None:
         raise Conflict(
             N_("Invoice %(number)s is credited in full already."), code=service.INVOICE_CREDITED, number=invoice.number
         )
+    service.refuse_withdrawn(invoice)
     service.refuse_while_recording(session, invoice)
     service.run_guards(session, invoice)
 

@@ -1,7 +1,7 @@
 """An invoice and its lines. Totals are frozen when it is issued; its status "paid" follows from what was paid of it.
 
-What an invoice may become: open → paid, open → credited, open → void, and paid → open where a recorded payment is reversed
-(portal.invoices.service).
+What an invoice may become: open → paid, open → credited, open → written_off, open → void; paid → open where a recorded
+payment is reversed, and written_off → open where the write-off is (portal.invoices.service).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Invoice(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     number: Mapped[str] = mapped_column(sorted_text(40), unique=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
-    status: Mapped[InvoiceStatus] = mapped_column(EnumText(InvoiceStatus, 10), default=InvoiceStatus.OPEN)
+    status: Mapped[InvoiceStatus] = mapped_column(EnumText(InvoiceStatus, 20), default=InvoiceStatus.OPEN)
     currency: Mapped[str] = mapped_column(String(3))
     net_minor: Mapped[int] = mapped_column(BigInteger)
     tax_minor: Mapped[int] = mapped_column(BigInteger)
@@ -137,7 +137,7 @@ class Invoice(Base):
 
     @property
     def amount_due(self) -> Money:
-        """What is left to be paid: all that is charged, asked for and shown as due is this. Nothing once it is paid, credited or void."""
+        """What is left to be paid: all that is charged, asked for and shown as due is this. Nothing once it is not open any more."""
         return Money(self.due_minor if self.status == InvoiceStatus.OPEN else 0, self.currency)
 
     @property
@@ -193,7 +193,7 @@ class Invoice(Base):
 
     @property
     def shown_status(self) -> str:
-        """open, overdue, paid, credited or void."""
+        """open, overdue, paid, credited, written_off or void."""
         return InvoiceStanding.OVERDUE if self.is_overdue else self.status
 
 

@@ -38,6 +38,7 @@ FILTERS: Final = (
     InvoiceStanding.OVERDUE,
     InvoiceStatus.PAID,
     InvoiceStatus.CREDITED,
+    InvoiceStatus.WRITTEN_OFF,
     InvoiceStatus.VOID,
 )
 

@@ -1,8 +1,8 @@
 """What is done with invoices: issued, voided, paid. What staff record of payments elsewhere is portal.invoices.outside's, what they take
 back of an invoice before it is paid portal.invoices.crediting's.
 
-open → paid, credited or void; back from paid to open only where a recorded payment is reversed. Whoever changes an invoice, or starts
-to pay one, first takes its row (FOR UPDATE), so that the two never happen side by side.
+open → paid, credited, written off or void; back to open where a recorded payment or a write-off is reversed. Whoever changes an
+invoice, or starts to pay one, first takes its row (FOR UPDATE), so that the two never happen side by side.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ __all__ = [
     "refuse_withdrawn",
     "row_of",
     "run_guards",
+    "tell_due_again",
     "uncount",
     "void",
 ]
@@ -56,6 +57,7 @@ LONGEST_REASON: Final = 300
 ALREADY_PAID: Final = "already_paid"
 INVOICE_VOID: Final = "invoice_void"
 INVOICE_CREDITED: Final = "invoice_credited"
+WRITTEN_OFF: Final = "written_off"
 PARTLY_PAID: Final = "partly_paid"
 PARTLY_CREDITED: Final = "partly_credited"
 BEING_RECORDED: Final = "payment_being_recorded"
@@ -153,6 +155,8 @@ def void(invoice_id: str, reason: str) -> Invoice:
             raise Conflict(
                 N_("Invoice %(number)s is paid and can no longer be voided."), code=ALREADY_PAID, number=invoice.number
             )
+        if invoice.status == InvoiceStatus.WRITTEN_OFF:
+            refuse_withdrawn(invoice)
         if invoice.paid_minor:
             raise Conflict(
                 N_(
@@ -207,6 +211,12 @@ def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
         raise Conflict(
             N_("Invoice %(number)s was corrected in full. You do not have to pay it."),
             code=INVOICE_CREDITED,
+            number=invoice.number,
+        )
+    if invoice.status == InvoiceStatus.WRITTEN_OFF:
+        raise Conflict(
+            N_("Invoice %(number)s is closed. If you want to pay it, please write to us."),
+            code=WRITTEN_OFF,
             number=invoice.number,
         )
     return invoice
@@ -269,7 +279,7 @@ def mark_paid(session: Session, invoice_id: str, at: datetime, amount: Money | N
 
 
 def refuse_withdrawn(invoice: Invoice) -> None:
-    """Raises Conflict for an invoice that was voided or credited in full, and is not to be paid any more."""
+    """Raises Conflict for an invoice that was voided, credited in full or written off, and is not to be paid as it is."""
     if invoice.status == InvoiceStatus.VOID:
         raise Conflict(
             N_("Invoice %(number)s was voided and cannot be paid."), code=INVOICE_VOID, number=invoice.number
@@ -278,6 +288,12 @@ def refuse_withdrawn(invoice: Invoice) -> None:
         raise Conflict(
             N_("Invoice %(number)s was credited in full and cannot be paid."),
             code=INVOICE_CREDITED,
+            number=invoice.number,
+        )
+    if invoice.status == InvoiceStatus.WRITTEN_OFF:
+        raise Conflict(
+            N_("Invoice %(number)s is written off. Please reverse the write-off first."),
+            code=WRITTEN_OFF,
             number=invoice.number,
         )
 
@@ -311,6 +327,11 @@ def uncount(session: Session, invoice: Invoice, amount: Money) -> None:
         invoice.status = InvoiceStatus.OPEN
         invoice.paid_at = None
         invoice.opening += 1
+    tell_due_again(session, invoice)
+
+
+def tell_due_again(session: Session, invoice: Invoice) -> None:
+    """Call what was registered by `on_due_again`. The caller holds the invoice's lock."""
     session.flush()
     for also in _on_due_again:
         also(session, invoice)

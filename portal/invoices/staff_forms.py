@@ -313,6 +313,12 @@ class ReasonForm(ResumableForm):
     )
 
 
+class WriteOffForm(ReasonForm):
+    """`key` makes the same form, sent twice, one write-off."""
+
+    key = HiddenField()
+
+
 class PaidOutsideForm(ResumableForm):
     """A payment that arrived in another way. `key` makes the same form, sent twice, one record; `currency` is the invoice's."""
 

@@ -42,6 +42,7 @@ _STATUSES: Final = {
     ),
     str(InvoiceStatus.PAID): Narrowing(within=partial(_is, InvoiceStatus.PAID), also_of_customer=True),
     str(InvoiceStatus.CREDITED): Narrowing(within=partial(_is, InvoiceStatus.CREDITED), also_of_customer=True),
+    str(InvoiceStatus.WRITTEN_OFF): Narrowing(within=partial(_is, InvoiceStatus.WRITTEN_OFF), also_of_customer=True),
     str(InvoiceStatus.VOID): Narrowing(within=partial(_is, InvoiceStatus.VOID), also_of_customer=True),
 }
 

@@ -10,12 +10,13 @@ from typing import Final
 
 class InvoiceStatus(StrEnum):
     """Overdue is none of its own: it is an open invoice whose due date has passed. `credited`: nothing of it was paid, and all of it
-    was taken back by credit notes.
+    was taken back by credit notes. `written_off`: what was due is not expected any more; it is owed all the same.
     """
 
     OPEN = "open"
     PAID = "paid"
     CREDITED = "credited"
+    WRITTEN_OFF = "written_off"
     VOID = "void"
 
 
@@ -29,6 +30,7 @@ class InvoiceStanding(StrEnum):
     OPEN = "open"
     PAID = "paid"
     CREDITED = "credited"
+    WRITTEN_OFF = "written_off"
     VOID = "void"
 
 
@@ -72,6 +74,15 @@ class CreditStatus(StrEnum):
     PROPOSED = "proposed"
     CREDITED = "credited"
     REJECTED = "rejected"
+
+
+class WriteOffStatus(StrEnum):
+    """What has become of a write-off: proposed → booked | rejected, booked → reversed. It always needs a second person."""
+
+    PROPOSED = "proposed"
+    BOOKED = "booked"
+    REJECTED = "rejected"
+    REVERSED = "reversed"
 
 
 class PriceItemStatus(StrEnum):

@@ -14,9 +14,10 @@ from portal.core import company_days
 from portal.core.errors import N_
 from portal.core.money import Money
 from portal.core.permissions import Permission, may
-from portal.invoices import queries
+from portal.invoices import queries, writing_off
 from portal.invoices.models import Invoice, InvoiceCredit, OutsidePayment
 from portal.invoices.statuses import InvoiceStatus, OutsideStatus
+from portal.invoices.write_offs import WriteOff
 from portal.web.waiting import MOST_COUNTED, Backlog, MailKind, Staff, counted
 
 # Sums are made of so many at most.
@@ -91,4 +92,21 @@ def credits_for_second_person(session: Session, staff: Staff) -> Iterator[Backlo
         *found,
         mail=MailKind.SECOND_APPROVALS,
         position=11,
+    )
+
+
+def write_offs_for_second_person(session: Session, staff: Staff) -> Iterator[Backlog]:
+    """Likewise write-offs."""
+    if not may(staff.role, Permission.CLOSE_INVOICES):
+        return
+    is_others = or_(WriteOff.proposed_by.is_(None), WriteOff.proposed_by != staff.id)
+    others = writing_off.waiting().where(is_others).order_by(WriteOff.proposed_at)
+    found = session.execute(select(*counted(others.with_only_columns(WriteOff.proposed_at)))).one()
+    yield Backlog(
+        N_("Write-offs for my second approval"),
+        "people",
+        "support_invoices.write_offs_waiting",
+        *found,
+        mail=MailKind.SECOND_APPROVALS,
+        position=12,
     )

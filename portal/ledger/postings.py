@@ -25,6 +25,7 @@ class LedgerAccount(StrEnum):
     REVENUE = "revenue"  # what was sold, without tax
     TAX = "tax"  # what of it is owed to the tax office
     OVERPAYMENTS = "overpayments"  # what customers have paid too much, and get back
+    BAD_DEBTS = "bad_debts"  # what customers owe and will not pay, with its tax
     FEES = "fees"  # what Stripe keeps
     REFUNDS = "refunds"  # between the money that goes back and what it is given back of: nothing is left on it
     DISPUTES = "disputes"

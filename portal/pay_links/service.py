@@ -40,6 +40,7 @@ class LinkState(StrEnum):
     PAID = "paid"
     VOID = "void"
     CREDITED = "credited"
+    CLOSED = "closed"  # nothing is asked for any more
     UNDER_WAY = "under_way"  # paid, or going to be paid, without the holder of the link
     EXPIRED = "expired"
     UNKNOWN = "unknown"  # revoked, made anew, or never a link: the three are not told apart
@@ -187,6 +188,8 @@ def opened(token: str) -> Opened:
         state = LinkState.VOID
     elif invoice.status == InvoiceStatus.CREDITED:
         state = LinkState.CREDITED
+    elif invoice.status == InvoiceStatus.WRITTEN_OFF:
+        state = LinkState.CLOSED
     elif standing.status in _NOT_NEEDED or (live is not None and live.may_move):
         state = LinkState.UNDER_WAY
     else:

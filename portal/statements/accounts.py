@@ -41,6 +41,8 @@ REFUND_RETURNED: Final = "refund_returned"
 CREDIT_NOTE: Final = "credit_note"
 CREDIT_NOTE_CANCELED: Final = "credit_note_canceled"
 PAID_TWICE: Final = "paid_twice"
+CLOSED: Final = "closed"
+REOPENED: Final = "reopened"
 
 KINDS: Final = {
     INVOICE: N_("Invoice"),
@@ -54,6 +56,8 @@ KINDS: Final = {
     CREDIT_NOTE: N_("Credit note"),
     CREDIT_NOTE_CANCELED: N_("Credit note canceled"),
     PAID_TWICE: N_("Amount paid twice"),
+    CLOSED: N_("Closed without payment"),
+    REOPENED: N_("Open again"),
 }
 _KINDS_OF_POSTINGS: Final = {
     "invoice": INVOICE,
@@ -62,6 +66,8 @@ _KINDS_OF_POSTINGS: Final = {
     "charge": PAYMENT,
     "outside": OTHER_PAYMENT,
     "outside_reversed": OTHER_PAYMENT_REVERSED,
+    "write_off": CLOSED,
+    "write_off_reversed": REOPENED,
     "refund": REFUND,
     "refund_outside": REFUND,
     "refund_failed": REFUND_RETURNED,

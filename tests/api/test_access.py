@@ -41,6 +41,11 @@ GET    /api/invoices/<id>                 401    200   200   200    404   200   
 POST   /api/invoices                      401    403   403   403    403   201     201      201   201
 GET    /api/invoices/<id>/credits         401    200   200   200    404   200     200      200   200
 POST   /api/invoices/<id>/credits         401    403   403   403    403   403     201      201   403
+GET    /api/invoices/<id>/write-offs      401    403   403   403    403   403     200      200   403
+POST   /api/invoices/<id>/write-offs      401    403   403   403    403   403     201      201   403
+POST   /api/write-offs/<id>/approval      401    403   403   403    403   403     200      200   403
+POST   /api/write-offs/<id>/rejection     401    403   403   403    403   403     200      200   403
+POST   /api/write-offs/<id>/reversal      401    403   403   403    403   403     409      409   403
 POST   /api/invoice-credits/<id>/approval 401    403   403   403    403   403     200      200   403
 POST   /api/invoice-credits/<id>/rejection 401   403   403   403    403   403     200      200   403
 POST   /api/payments/process              401    503   503   403    404   403     403      403   403
@@ -112,7 +117,16 @@ class House:
     def _named(self, route: str) -> str:
         return next(
             name
-            for name in ("invoice-credits", "invoices", "payments", "refunds", "receipts", "endpoints", "staff")
+            for name in (
+                "invoice-credits",
+                "invoices",
+                "write-offs",
+                "payments",
+                "refunds",
+                "receipts",
+                "endpoints",
+                "staff",
+            )
             if name in route
         )
 
@@ -128,6 +142,8 @@ class House:
             customer = session.get_one(Customer, self.customer_id)
             if noun == "invoices":
                 return factories.invoice(session, customer).id
+            if noun == "write-offs":
+                return factories.proposed_write_off(session, factories.invoice(session, customer)).id
             if noun == "invoice-credits":
                 return factories.proposed_credit(session, factories.invoice(session, customer)).id
             payment = factories.payment(session, customer)
@@ -157,6 +173,9 @@ class House:
             "/api/invoices": {"customer_id": self.customer_id, "currency": "eur", "lines": [line]},
             "/api/staff/<id>/role": {"role": "approver"},
             "/api/invoices/<id>/credits": {"reason": "One came back.", "lines": [{"line": 1, "net": 1_00}]},
+            "/api/invoices/<id>/write-offs": {"reason": "Insolvent."},
+            "/api/write-offs/<id>/rejection": {"reason": "They pay."},
+            "/api/write-offs/<id>/reversal": {"reason": "They paid."},
             "/api/invoice-credits/<id>/rejection": {"reason": "All of it was used."},
             "/api/refunds/<id>/outside-payment": {
                 "paid_on": company_days.today().isoformat(),

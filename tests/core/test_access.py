@@ -33,6 +33,7 @@ from portal.identity.models import Passkey, User
 from portal.invoices import price_list
 from portal.invoices.models import Invoice, InvoiceCredit, OutsidePayment
 from portal.invoices.price_list import ItemDraft
+from portal.invoices.write_offs import WriteOff
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.payments.models import Payment
@@ -302,6 +303,11 @@ GET  /support/invoices/<invoice_id>/credits/new    303     404    404    404    
 POST /support/invoices/<invoice_id>/credits        303     404    404    404     404    404      422       422
 POST /support/invoices/credits/<credit_id>/approval 303    404    404    404     404    404      303       303
 POST /support/invoices/credits/<credit_id>/rejection 303   404    404    404     404    404      422       422
+GET  /support/invoices/write-offs-for-approval     303     404    404    404     404    404      200       200
+POST /support/invoices/<invoice_id>/write-off      303     404    404    404     404    404      422       422
+POST /support/invoices/write-offs/<write_off_id>/approval 303 404 404   404     404    404      303       303
+POST /support/invoices/write-offs/<write_off_id>/rejection 303 404 404  404     404    404      422       422
+POST /support/invoices/write-offs/<write_off_id>/reversal 303 404 404   404     404    404      422       422
 GET  /support/invoices/import                      303     404    404    404     404    404      200       200
 POST /support/invoices/import                      303     404    404    404     404    404      422       422
 GET  /support/invoices/import/<file_id>            303     404    404    404     404    404      404       404
@@ -562,6 +568,12 @@ def house(app: Flask) -> House:
         )  # fmt: skip
         session.add(credit)
         ids["credit_id"] = credit.id
+        given_up = WriteOff(
+            id="wof_1", invoice_id=paid.id, status="rejected", amount_minor=1_00, currency="eur", reason="No",
+            proposed_by=None, proposed_at=now,
+        )  # fmt: skip
+        session.add(given_up)
+        ids["write_off_id"] = given_up.id
     for person in people.values():
         second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])

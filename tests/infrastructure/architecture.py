@@ -32,7 +32,7 @@ FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
 # E-invoices and XRechnungen are what a document gives to programs, of_postings tells the documents that postings are about, untaxed why a
 # line has no tax, and the PDF of a preview is made where PDFs are. A form reads the filters of a list, also for the file that another
 # part makes of it.
-# What a VAT ID is like (tax_ids) is told by accounts, which keep it; what is credited of an invoice, and its lines, by invoices.
+# What a VAT ID is like (tax_ids) is told by accounts, which keep it; what is credited or written off of an invoice by invoices.
 # Certificates are what others verify documents with, and confirmations what they verify of a balance.
 # What can be paid with (fence) is asked by whoever takes a payment.
 # Sessions, links, second factors, mails to a user, and who is signed in to a browser (web) are what identity is for.
@@ -53,6 +53,8 @@ PUBLIC = frozenset(
         "app_grants",
         "credit_lines",
         "crediting",
+        "write_offs",
+        "writing_off",
         "unsubscribing",
         "api_clients",
         "policy",

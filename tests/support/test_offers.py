@@ -197,6 +197,7 @@ def test_an_invoice_is_closed_where_that_can_succeed(desk: Desk, browse: As, rol
         check(page, "Record as paid", f"{address}/outside-payment", record if may_close else ONLY)
         check(page, "Void invoice", f"{address}/void", void if may_close else ONLY)
         check(page, "Credit", f"{address}/credits/new", CREDIT.get(state, record) if may_close else ONLY)
+        check(page, "Write off", f"{address}/write-off", record if may_close else ONLY)
         if state == "void":
             again = "" if may(role, Permission.ISSUE_INVOICES) else ONLY
             check(page, "Issue again with the same lines", f"/support/invoices/new?like={invoice.id}", again)
