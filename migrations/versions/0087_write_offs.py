@@ -7,8 +7,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0086"
-down_revision = "0085"
+revision = "0087"
+down_revision = "0086"
 
 _PROPOSED = sa.text("status = 'proposed'")
 BEFORE: Final = (
