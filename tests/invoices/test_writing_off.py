@@ -17,6 +17,7 @@ from portal.ledger import LedgerAccount
 from portal.web.waiting import Staff
 from tests import factories
 from tests.concurrency import run_concurrently
+from tests.crashing import dies
 from tests.invoices.conftest import Issue, overdue
 from tests.invoices.test_commands import flask
 from tests.invoices.test_credit_pages import approver, send
@@ -85,6 +86,14 @@ def test_it_is_taken_back_when_the_money_comes_after_all(issue: Issue) -> None:
     assert stored(made).status == "open" and owed(made) == 119_00 and (BAD_DEBTS, None) not in books(made.id)
     factories.record_outside(made.id)
     assert stored(made).status == "paid" and owed(made) == 0
+
+
+def test_who_dies_while_approving_has_written_off_nothing(issue: Issue) -> None:
+    made, by = issue(), factories.reviewer()
+    row = writing_off.propose(made.id, None, reason="Insolvent")
+    dies("invoice written off", lambda: writing_off.approve(row.id, by))
+    assert stored(made).status == "open" and owed(made) == 119_00
+    assert writing_off.approve(row.id, by).status == "booked" and owed(made) == 0
 
 
 def test_a_rejected_one_changes_nothing(issue: Issue) -> None:
