@@ -7,8 +7,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0087"
-down_revision = "0086"
+revision = "0088"
+down_revision = "0087"
 
 _PROPOSED = sa.text("status = 'proposed'")
 BEFORE: Final = (
