@@ -19,6 +19,7 @@ from portal.core.config import Settings
 from portal.disputes.feature import FEATURE as DISPUTES
 from portal.documents import certificates
 from portal.documents.feature import FEATURE as DOCUMENTS
+from portal.edelivery.feature import FEATURE as EDELIVERY
 from portal.evidence.feature import FEATURE as EVIDENCE
 from portal.identity import web as identity
 from portal.identity.feature import FEATURE as IDENTITY
@@ -51,6 +52,7 @@ FEATURES = (
     REFUNDS,
     DISPUTES,
     DOCUMENTS,
+    EDELIVERY,
     REMINDERS,
     EVIDENCE,
     STATEMENTS,

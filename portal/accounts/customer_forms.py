@@ -29,6 +29,10 @@ class DetailsForm(ResumableForm):
     buyer_reference = StringField(
         _("Buyer reference"), description=_("For XRechnung, such as the Leitweg-ID of a German authority.")
     )
+    electronic_address = StringField(
+        _("Electronic address"),
+        description=_("For e-invoices by a network such as Peppol: scheme and ID, such as 0204:991-1234512345-06."),
+    )
     language = SelectField(_("Language"), choices=language.choices, description=_("Used for documents and reminders."))
     reminders_off = BooleanField(
         _("No reminders of invoices"),
@@ -64,6 +68,10 @@ class NewCustomerForm(ResumableForm):
     tax_id = StringField(_("VAT ID"), description=_("We check its digits. Leave it empty if there is none."))
     buyer_reference = StringField(
         _("Buyer reference"), description=_("For XRechnung, such as the Leitweg-ID of a German authority.")
+    )
+    electronic_address = StringField(
+        _("Electronic address"),
+        description=_("For e-invoices by a network such as Peppol: scheme and ID, such as 0204:991-1234512345-06."),
     )
 
 

@@ -26,6 +26,7 @@ bp = Blueprint("support_customers", __name__, url_prefix="/support/customers")
 
 _DETAILS: Final = (
     *("name", "email", "address", "postal_code", "city", "country", "tax_id", "buyer_reference"),
+    "electronic_address",
     "language",
 )
 _REFUSED: Final = (Invalid, Conflict, RateLimited)

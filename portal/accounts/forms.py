@@ -89,6 +89,10 @@ class BillingForm(ResumableForm):
     buyer_reference = StringField(
         _("Buyer reference"), description=_("For XRechnung, such as the Leitweg-ID of a German authority.")
     )
+    electronic_address = StringField(
+        _("Electronic address"),
+        description=_("For e-invoices by a network such as Peppol: scheme and ID, such as 0204:991-1234512345-06."),
+    )
 
 
 class NotificationsForm(ResumableForm):

@@ -67,6 +67,8 @@ class Customer(Base):
     tax_id: Mapped[str] = mapped_column(String(40), default="")
     # What its invoices are sent on by, such as the Leitweg-ID of a German authority.
     buyer_reference: Mapped[str] = mapped_column(String(120), default="")
+    # Where a network such as Peppol finds it, scheme and id: "0204:991-…". Who has one gets e-invoices that way as well.
+    electronic_address: Mapped[str] = mapped_column(String(100), default="")
     language: Mapped[str] = mapped_column(String(8), default="en")
     # Some of OptionalMail, parted by spaces.
     unwanted_mails: Mapped[str] = mapped_column(String(200), default="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -68,7 +69,9 @@ class Invited:
 
 
 # What an e-invoice says of its reader besides, and how long it may be: see portal.documents.xrechnung.
-FOR_E_INVOICES: Final = {"postal_code": 20, "city": 100, "buyer_reference": 120}
+FOR_E_INVOICES: Final = {"postal_code": 20, "city": 100, "buyer_reference": 120, "electronic_address": 100}
+# The scheme is one of the list EAS: for networks, four digits.
+_ELECTRONIC_ADDRESS: Final = re.compile(r"[0-9]{4}:[!-~]{1,90}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Details:
     postal_code: str = ""
     city: str = ""
     buyer_reference: str = ""
+    electronic_address: str = ""
     reminders_off: bool = False
 
 
@@ -380,7 +384,13 @@ def _for_e_invoices(typed: Mapping[str, str]) -> dict[str, str]:
     """What is kept of some of FOR_E_INVOICES. Raises Invalid, naming the field that is wrong, TypeError for another name."""
     if unknown := typed.keys() - FOR_E_INVOICES.keys():
         raise TypeError(f"{', '.join(unknown)} is nothing that is kept of a customer")
-    return {name: texts.one_line(text, field=name, longest=FOR_E_INVOICES[name]) for name, text in typed.items()}
+    kept = {name: texts.one_line(text, field=name, longest=FOR_E_INVOICES[name]) for name, text in typed.items()}
+    address = kept.get("electronic_address", "")
+    if address and not _ELECTRONIC_ADDRESS.fullmatch(address):
+        raise Invalid(
+            N_("An electronic address is a scheme of four digits, a colon and an ID."), field="electronic_address"
+        )
+    return kept
 
 
 def _write(session: Session, customer: Customer, new: Mapping[str, str | bool]) -> None:

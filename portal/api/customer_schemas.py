@@ -35,6 +35,9 @@ class Customer(Answer):
     tax_id: str
     tax_id_check: TaxIdCheck | None = Field(description="What VIES said of it; null for one that VIES does not know.")
     buyer_reference: str = Field(description="What XRechnung calls so, such as the Leitweg-ID of an authority.")
+    electronic_address: str = Field(
+        description="Where a network such as Peppol finds it: scheme and ID, empty for none."
+    )
     language: str
     person: Person | None = Field(description="Who is signed in; null for an outside identity provider's token.")
     scopes: list[str]

@@ -120,6 +120,7 @@ _VALUES: Final[dict[str, Any]] = {
     "supplies": "services",
     "tax": 19_00,
     "tax_id": "DE987654321",
+    "electronic_address": "0204:991-1234512345-06",
     "consultation_number": "WAPIAAAAZ0123456",
     "tax_rate": "19",
     "title": "Not found",

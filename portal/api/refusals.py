@@ -48,6 +48,7 @@ NOT_OF_THE_API: Final = frozenset(
         "identity_provider_unavailable",
         "by_provider",
         "vies_off",
+        "no_network",
     }
 )
 

@@ -67,6 +67,7 @@ def customer(
         tax_id=row.tax_id,
         tax_id_check=_tax_id_check(vat_id) if vat_id else None,
         buyer_reference=row.buyer_reference,
+        electronic_address=row.electronic_address,
         language=row.language,
         person=_person(person) if person else None,
         scopes=sorted(caller.scopes),

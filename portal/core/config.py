@@ -5,6 +5,7 @@ Nothing else in the portal reads the environment. `.env.example` explains each s
 
 from __future__ import annotations
 
+import base64
 import ssl
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
@@ -32,6 +33,7 @@ STRIPE_JS = "https://js.stripe.com/endive/stripe.js"
 SECRET_KEY_LENGTH = unsafe_settings.SECRET_LENGTH
 NO_PROXIES = "none"
 SHORTEST_INACTIVITY_DAYS = 30
+SHORTEST_SIGNING_KEY = 24
 MOST_REMINDERS = 10
 MOST_REMINDER_DAYS = 365
 DATABASES = ("postgresql", "postgresql+psycopg", "sqlite")
@@ -187,6 +189,12 @@ class Settings(BaseSettings):
 
     # Which rates of tax there are, by country and day: "DE 19,7 2021-01-01..; FR 20,10,5.5,2.1". Without any, every rate is taken.
     tax_rates: Annotated[tuple[TaxRates, ...], NoDecode] = ()
+
+    # Where e-invoices for networks go: a folder, or an address that they are posted to, signed with the secret; and in which syntax.
+    edelivery_folder: Path | None = None
+    edelivery_url: str = ""
+    edelivery_secret: SecretStr = SecretStr("")
+    edelivery_format: Literal["ubl", "cii"] = "ubl"
 
     # The reminders of an invoice, in days after its due date, before it where negative ("-3,1,14,30"); none where it is empty.
     reminders: Annotated[tuple[int, ...], NoDecode] = ()
@@ -554,6 +562,7 @@ class Settings(BaseSettings):
             raise ValueError("PORTAL_TAX_RATES has no rates of the country that PORTAL_COMPANY_COUNTRY names")
         for currency, (smallest, largest) in self.pay_any_amount_limits.items():
             self._check_limits_of(currency, smallest, largest)
+        self._check_edelivery()
         self._check_api()
         wrong = [*unsafe_settings.anywhere(self), *(unsafe_settings.for_customers(self) if self.for_customers else ())]
         if wrong:
@@ -576,6 +585,25 @@ class Settings(BaseSettings):
         if not fits:
             raise ValueError(
                 f"PORTAL_PAY_ANY_AMOUNT_LIMITS: {currency} needs a smallest and a largest amount that Stripe can charge"
+            )
+
+    def _check_edelivery(self) -> None:
+        if self.edelivery_folder is not None and self.edelivery_url:
+            raise ValueError("PORTAL_EDELIVERY_FOLDER and PORTAL_EDELIVERY_URL: e-invoices go one way, not both")
+        if self.edelivery_folder is not None and not self.edelivery_folder.is_absolute():
+            raise ValueError("PORTAL_EDELIVERY_FOLDER must begin with /")
+        if not self.edelivery_url:
+            return
+        if not (self.edelivery_url.startswith("https://") or self.private_endpoints):
+            raise ValueError("PORTAL_EDELIVERY_URL must start with https://")
+        prefix, _, key = self.edelivery_secret.get_secret_value().partition("_")
+        try:
+            is_long = len(base64.b64decode(key, validate=True)) >= SHORTEST_SIGNING_KEY
+        except ValueError:
+            is_long = False
+        if prefix != "whsec" or not is_long:
+            raise ValueError(
+                f"PORTAL_EDELIVERY_SECRET must be whsec_ and {SHORTEST_SIGNING_KEY} or more random bytes in base64"
             )
 
     def _check_api(self) -> None:

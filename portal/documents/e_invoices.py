@@ -149,8 +149,8 @@ def _parties(made: Any, facts: Facts) -> None:
         if facts.seller_contact_phone:
             agreement.seller.contact.telephone.number = facts.seller_contact_phone
         agreement.seller.contact.email.address = facts.seller_contact
-    if facts.buyer.email:
-        agreement.buyer.electronic_address.uri_ID = ("EM", facts.buyer.email)
+    if facts.buyer.endpoint[1]:
+        agreement.buyer.electronic_address.uri_ID = facts.buyer.endpoint
     if reference := facts.reference.details.get("buyer_reference"):
         agreement.buyer_reference = reference
     if order := facts.reference.details.get("reference"):

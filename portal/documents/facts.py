@@ -24,7 +24,7 @@ from portal.invoices import details
 from portal.vat.untaxed import Untaxed
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 7
+VERSION: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Party:
     """Seller or buyer as they stand on the document; `country` is a two-letter code, empty when unknown.
 
     `tax_id` is the VAT ID; `tax_number` the number that the tax office at home gave out, which is another one. `postal_code` and `city`
-    stand in the address as well: here they are for programs. `email` is that of a buyer, for programs, too.
+    stand in the address as well: here they are for programs. `email` is that of a buyer, for programs, too, and
+    `electronic_address` where a network finds it ("0204:991-…"), its scheme first.
     """
 
     name: str
@@ -43,6 +44,13 @@ class Party:
     postal_code: str = ""
     city: str = ""
     email: str = ""
+    electronic_address: str = ""
+
+    @property
+    def endpoint(self) -> tuple[str, str]:
+        """Where programs reach it (BT-34, BT-49): scheme and id, ("EM", "") where nothing is known."""
+        scheme, _, found = self.electronic_address.partition(":")
+        return (scheme, found) if found else ("EM", self.email)
 
     def country_name(self, locale: str | Locale, other: Party) -> str:
         """The country to write under the address: none between people of one country, or when the address ends with it."""

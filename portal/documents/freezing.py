@@ -102,6 +102,7 @@ def letterhead(company: Company, customer: Customer) -> dict[str, Any]:
             postal_code=customer.postal_code,
             city=customer.city,
             email=customer.email,
+            electronic_address=customer.electronic_address,
         ),
         "logo": company.logo,
         "colour": company.colour,

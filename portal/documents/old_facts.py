@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from portal.documents.models import DocumentKind
 
+# Without electronic addresses.
+WITHOUT_ELECTRONIC_ADDRESSES: Final = 7
 # Without post codes, cities, and whom to ask.
 WITHOUT_CONTACTS: Final = 6
 # With one reason for all that has no tax, and lines without units.
@@ -19,7 +21,10 @@ WITH_OLD_WORDS: Final = 2
 # Receipts only, and these without a code.
 WITHOUT_CODES: Final = 1
 VERSIONS: Final = frozenset(
-    {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, WITHOUT_CONFIRMATIONS, WITH_ONE_REASON, WITHOUT_CONTACTS}
+    {
+        *(WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, WITHOUT_CONFIRMATIONS),
+        *(WITH_ONE_REASON, WITHOUT_CONTACTS, WITHOUT_ELECTRONIC_ADDRESSES),
+    }
 )
 
 
@@ -32,7 +37,8 @@ def in_todays_shape(written: dict[str, Any]) -> dict[str, Any]:
         written = _renamed(written)
     if version in {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS}:
         written = written | {"reference": _with_details(written["reference"])}
-    if version in VERSIONS - {WITH_ONE_REASON, WITHOUT_CONTACTS} and written.get("kind") == DocumentKind.CREDIT_NOTE:
+    later = {WITH_ONE_REASON, WITHOUT_CONTACTS, WITHOUT_ELECTRONIC_ADDRESSES}
+    if version in VERSIONS - later and written.get("kind") == DocumentKind.CREDIT_NOTE:
         written = _of_receipt(written)
     return _with_reasons(written) if version == WITH_ONE_REASON else written
 

@@ -7,6 +7,7 @@ The one of a refund can be revoked, when its refund fails after all; that of an 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -61,6 +62,7 @@ __all__ = [
     "letterhead",
     "mark_mailed",
     "mark_revocation_mailed",
+    "on_add",
     "pack",
     "render",
     "requeue_lost_jobs",
@@ -76,6 +78,17 @@ KEEP_AFTER_SECONDS: Final = 5
 MISSED_SINCE: Final = timedelta(days=3)
 # The occasion of a copy of the mail that takes a document back.
 REVOCATION: Final = "revocation"
+
+
+# What else is done, in the same transaction, when a document is issued.
+WithDocument = Callable[[Session, Document], None]
+_on_add: list[WithDocument] = []
+
+
+def on_add(also: WithDocument) -> WithDocument:
+    """Have this function called with each document that is issued for the first time: networks stand to the right."""
+    _on_add.append(also)
+    return also
 
 
 class NoReceiptYet(RuntimeError):
@@ -298,6 +311,8 @@ def _add(
     document.issued_at = frozen.issued_at
     session.add(document)
     session.flush()
+    for also in _on_add if kept is None else ():
+        also(session, document)
     told = {
         "number": document.number,
         "payment": document.payment_id,

@@ -22,6 +22,9 @@ _DOCUMENT: Final = "urn:oasis:names:specification:ubl:schema:xsd:{name}-2"
 _AGGREGATE: Final = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"
 _BASIC: Final = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"
 
+# What a document says that it is a part of (BT-23), where nobody asks for another.
+PROCESS: Final = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0"
+
 _INVOICE, _CREDIT_NOTE = "380", "381"
 
 
@@ -57,7 +60,7 @@ def xml(facts: InvoiceFacts | Correcting, specification: str, process: str) -> b
         _text(corrected, "ID", facts.corrects_number)
         _day(corrected, "IssueDate", facts.corrects_issued_on)
     _seller(root, facts)
-    _party(_part(_part(root, "AccountingCustomerParty"), "Party"), facts.buyer, facts.buyer.email)
+    _party(_part(_part(root, "AccountingCustomerParty"), "Party"), facts.buyer, facts.buyer.endpoint)
     _supply(root, facts)
     _payment(root, facts)
     _taxes(root, facts)
@@ -76,7 +79,7 @@ def _notes(facts: Facts) -> list[str]:
 
 def _seller(root: _Element, facts: Facts) -> None:
     place = _part(_part(root, "AccountingSupplierParty"), "Party")
-    _party(place, facts.seller, facts.seller_contact)
+    _party(place, facts.seller, ("EM", facts.seller_contact))
     contact = _part(place, "Contact")
     _text(contact, "Name", facts.seller_contact_name or facts.seller.name)
     if facts.seller_contact_phone:
@@ -84,9 +87,10 @@ def _seller(root: _Element, facts: Facts) -> None:
     _text(contact, "ElectronicMail", facts.seller_contact)
 
 
-def _party(place: _Element, party: Party, email: str) -> None:
-    if email:
-        _text(place, "EndpointID", email, schemeID="EM")
+def _party(place: _Element, party: Party, endpoint: tuple[str, str]) -> None:
+    scheme, found = endpoint
+    if found:
+        _text(place, "EndpointID", found, schemeID=scheme)
     address = _part(place, "PostalAddress")
     first, second, *rest = (*street(party), "", "")
     for name, text in (

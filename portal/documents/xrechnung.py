@@ -18,7 +18,7 @@ from portal.documents.facts import Correcting, Facts, InvoiceFacts, from_json
 from portal.documents.models import Document
 
 SPECIFICATION: Final = "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0"
-PROCESS: Final = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0"
+PROCESS: Final = ubl.PROCESS
 MIME_TYPE: Final = "application/xml"
 # BR-DE-27 and BR-DE-28.
 _PHONE: Final = re.compile(r"(?:.*[0-9]){3}")

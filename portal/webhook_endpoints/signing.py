@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -36,10 +37,22 @@ def signature(endpoint: WebhookEndpoint, event_id: str, timestamp: int, body: by
     numbers = [endpoint.secret_number]
     if endpoint.old_secret_until is not None and now < endpoint.old_secret_until:
         numbers.append(endpoint.secret_number - 1)
-    signed = f"{event_id}.{timestamp}.".encode() + body
-    keys = (_key(secret_key, endpoint.id, number) for secret_key in secret_keys.every() for number in numbers)
-    digests = (hmac.digest(key, signed, "sha256") for key in keys)
+    keys = [_key(secret_key, endpoint.id, number) for secret_key in secret_keys.every() for number in numbers]
+    return signed(keys, event_id, timestamp, body)
+
+
+def signed(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """Likewise, for a message of any kind: one signature with each of these keys."""
+    text = f"{message_id}.{timestamp}.".encode() + body
+    digests = (hmac.digest(key, text, "sha256") for key in keys)
     return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+
+
+def key_of(secret: str) -> bytes:
+    """The key that a secret such as "whsec_…" stands for. Raises ValueError for anything else."""
+    if not secret.startswith(PREFIX):
+        raise ValueError(f"a secret begins with {PREFIX}")
+    return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
 
 
 def _key(secret_key: str, endpoint_id: str, number: int) -> bytes:

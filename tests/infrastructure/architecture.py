@@ -20,7 +20,7 @@ FLOORS = (
     ("payments",),
     ("mandates", "disputes", "refunds", "pay_links"),
     ("documents",),
-    ("stripe_events", "reconciliation", "statements", "evidence", "reminders"),
+    ("stripe_events", "reconciliation", "statements", "evidence", "reminders", "edelivery"),
     ("books", "support", "operations", "verification", "api"),
     ("cli", "app"),
 )
@@ -35,6 +35,7 @@ FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
 # What a VAT ID is like (tax_ids) is told by accounts, which keep it; what is credited or written off of an invoice by invoices.
 # Certificates are what others verify documents with, and confirmations what they verify of a balance.
 # What can be paid with (fence) is asked by whoever takes a payment.
+# Syntaxes are the data of a document for networks. Addresses, posting and signing are how messages leave for systems of others.
 # Sessions, links, second factors, mails to a user, and who is signed in to a browser (web) are what identity is for.
 PUBLIC = frozenset(
     {
@@ -59,6 +60,10 @@ PUBLIC = frozenset(
         "api_clients",
         "policy",
         "tax_ids",
+        "syntaxes",
+        "addresses",
+        "posting",
+        "signing",
         "sessions",
         "signing_in",
         "tokens",
