@@ -5,8 +5,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0087"
-down_revision = "0086"
+revision = "0089"
+down_revision = "0088"
 
 _NOT_TAKEN = sa.text("status IN ('failed', 'refused')")
 
