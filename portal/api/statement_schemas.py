@@ -21,6 +21,8 @@ Kind = Literal[
     "credit_note",
     "credit_note_canceled",
     "paid_twice",
+    "closed",
+    "reopened",
 ]
 
 

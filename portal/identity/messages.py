@@ -10,7 +10,6 @@ from portal.core.errors import N_
 SCOPES: Final[dict[str, str]] = {
     "invoices:read": N_("See every customer’s invoices"),
     "invoices:write": N_("Issue invoices to every customer"),
-    "invoices:credit": N_("Credit invoices that are not paid, and approve such credits"),
     "payments:read": N_("See every customer’s payments"),
     "payments:cancel": N_("Cancel payments that their customers have not finished"),
     "refunds:read": N_("See every customer’s refunds"),

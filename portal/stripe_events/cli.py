@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import click
 from flask.cli import with_appcontext
 
 from portal import gateway
+from portal.core.commands import as_json_option, show_one
 from portal.core.errors import PortalError
 from portal.payment_methods import fence
 from portal.stripe_events import endpoint
@@ -55,8 +57,9 @@ def webhook(*, check: bool, remove_others: bool) -> None:
 
 
 @stripe.command()
+@as_json_option
 @with_appcontext
-def check() -> None:
+def check(*, as_json: bool) -> None:
     """Compare the payment methods of the settings with those of the account; exit status 1 when one cannot be paid with.
 
     \b
@@ -73,17 +76,17 @@ def check() -> None:
         raise click.ClickException(error.text()) from error
     if found is None:
         raise click.ClickException("The account has no payment method configuration.")
-    click.echo(f"Payment method configuration {found.source}")
+    lines = [f"Payment method configuration {found.source}"]
     if not found.is_active:
-        click.echo("It is not active: nobody can pay.")
-    for name in found.missing:
-        click.echo(
-            f"not on at Stripe: {name}. Nobody can pay with it; turn it on in the dashboard, Settings > Payment methods."
-        )
-    for name in found.more:
-        click.echo(f"on at Stripe, and not offered here: {name}")
+        lines.append("It is not active: nobody can pay.")
+    lines += (
+        f"not on at Stripe: {name}. Nobody can pay with it; turn it on in the dashboard, Settings > Payment methods."
+        for name in found.missing
+    )
+    lines += (f"on at Stripe, and not offered here: {name}" for name in found.more)
     if found.fits and not found.more:
-        click.echo("Nothing differs.")
+        lines.append("Nothing differs.")
+    show_one(asdict(found) | {"fits": found.fits}, "\n".join(lines), as_json=as_json)
     sys.exit(0 if found.fits else 1)
 
 

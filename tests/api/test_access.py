@@ -267,6 +267,8 @@ def test_what_changes_something_needs_a_key_or_may_be_repeated(app: Flask) -> No
         "/api/auth/revoke",
         "/api/payments/<id>/cancellation",
         "/api/refunds/<id>/withdrawal",
+        "/api/invoice-credits/<id>/approval",
+        "/api/write-offs/<id>/approval",
         "/api/endpoints/<id>/activation",
         "/api/endpoints/<id>/test",
         "/api/staff/<id>/role",

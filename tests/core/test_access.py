@@ -680,10 +680,14 @@ def test_finance_sees_what_others_see_and_changes_nothing(house: House, app: Fla
             if method != "GET" and expected != 404:
                 changing.add(rule.rule)
     views = {"/support/lists/<name>/views", "/support/lists/<name>/views/<view_id>/removal"}
-    assert (
-        changing
-        == {"/support/books/packs", "/support/customers/<customer_id>/statement/files", "/support/mails"} | views
-    ), "files of their own, the mails that they get themselves, and their saved views"
+    files = {
+        "/support/books/packs",
+        "/support/customers/<customer_id>/statement/files",
+        "/support/customers/<customer_id>/balance-confirmations",
+    }
+    assert changing == files | {"/support/mails"} | views, (
+        "files of their own, the mails that they get themselves, and their saved views"
+    )
 
 
 def test_a_token_of_the_api_opens_no_page(house: House) -> None:
@@ -903,7 +907,7 @@ def test_staff_who_look_leave_nothing_but_that_they_have_looked(house: House) ->
     # What they have opened last is kept for themselves.
     assert left_by_looking(house, house.browsers["admin"], but="recent_subjects") == {
         "staff.viewed", "audit.exported", "books.exported", "refunds.exported", "list.exported", "pack.downloaded",
-        "access.refused", "statement.downloaded",
+        "access.refused", "statement.downloaded", "balance.confirmation_downloaded",
     }  # fmt: skip
 
 

@@ -311,7 +311,7 @@ def test_what_is_written_stays(paid: str, give_back: GiveBack, change: str) -> N
 @pytest.mark.database("postgresql")
 def test_the_table_is_not_emptied(paid: str) -> None:
     with pytest.raises(DBAPIError, match="never changed or deleted"), db.transaction() as session:
-        session.execute(text("TRUNCATE documents"))
+        session.execute(text("TRUNCATE documents CASCADE"))
 
 
 @pytest.mark.database("sqlite")

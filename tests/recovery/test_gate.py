@@ -48,6 +48,7 @@ IN_RECOVERY = {
         "identity.mail_email_changed",
         "identity.mail_passkey",
     ),
+    "vat.check_id",
     *("operations.mail_dead", "operations.mail_outage"),
     *("reconciliation.walk", "reconciliation.tend_recovery", "operations.mail_recovery_begun"),
 }

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import time_machine
@@ -18,6 +18,7 @@ from pypdf import PdfReader
 from sqlalchemy import insert
 
 from portal.accounts.models import Customer
+from portal.api import statement_schemas
 from portal.core import clock, company_days, db
 from portal.core.errors import Conflict, NotFound
 from portal.core.money import Money
@@ -241,3 +242,7 @@ def test_a_statement_reads_its_own_customers_part_of_one_index(customer: str) ->
     plan = plans(lambda session: accounts.statement(session, "cus_7", "eur", JUNE))
     reading = [line for line in plan.splitlines() if re.search(r"(on|SEARCH|SCAN) postings", line)]
     assert len(reading) >= 3 and all("ix_postings_customer" in line for line in reading), plan
+
+
+def test_the_api_has_a_word_for_every_kind_of_movement() -> None:
+    assert get_args(statement_schemas.Kind) == tuple(accounts.KINDS)
