@@ -58,6 +58,10 @@ export class CardForm {
     element.on("loaderror", () => this.say(notLoaded));
     place.replaceChildren();
     element.mount(place);
+    // Stripe's form may grow above a message that was just said, and push it below the button.
+    new ResizeObserver(() => {
+      if (document.activeElement === this.#message) this.#message.scrollIntoView({ block: "nearest" });
+    }).observe(place);
     window
       .matchMedia("(prefers-color-scheme: dark)")
       .addEventListener("change", () => this.elements.update({ appearance: appearance(this.#form) }));
