@@ -11,8 +11,6 @@ import json
 import time
 from typing import Any, Final
 
-import requests
-
 from portal.core import db
 from portal.core.breaker import Breaker, LeftAlone
 from portal.vat import port
@@ -38,6 +36,8 @@ class Vies:
         self._breaker = Breaker("vies")
 
     def ask(self, tax_id: str, requester: str) -> Answer:
+        import requests  # the worker alone needs it
+
         db.refuse_inside_transaction("a question to VIES")
         asked = {"countryCode": tax_id[:_COUNTRY], "vatNumber": tax_id[_COUNTRY:]}
         if requester:
@@ -55,6 +55,8 @@ class Vies:
 
     def _post(self, asked: dict[str, str]) -> bytes:
         """The beginning of the answer, whatever its status: VIES says in the body what went wrong."""
+        import requests
+
         ends = time.monotonic() + WITHIN_SECONDS
         with requests.post(
             self._url,

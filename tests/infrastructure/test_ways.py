@@ -95,7 +95,8 @@ def test_a_payment(app: Flask, world: World) -> None:
     # Events about one object are served together, an event and its job are one statement, and what is searched is written with the row. The
     # paper is one of several kinds, and a press is looked at for a view of the account that may only read.
     # What is due may be a rest, more than it may arrive, and what was begun through a pay link is called off first.
-    assert within(way, files=37, functions=133)
+    # What can be paid with is asked for by name, and the payment says what it was made with; a part of the invoice may be credited.
+    assert within(way, files=38, functions=140)
 
 
 def test_an_order(world: World, owner: App) -> None:
@@ -109,7 +110,8 @@ def test_an_order(world: World, owner: App) -> None:
 
     way = walked(order)
     # The paper is one of several kinds, what is due may be a rest, and what was begun through a pay link is called off first.
-    assert within(way, files=32, functions=127)
+    # What can be paid with is asked for by name, and what the app brings is held against it.
+    assert within(way, files=32, functions=135)
     of_payments = {Path(file).stem: times for file, times in way.entries.items() if file.startswith("payments/")}
     assert {name for name, times in of_payments.items() if times > 2} <= READ_EVERYWHERE
 
@@ -147,4 +149,5 @@ def test_a_refund(app: Flask, world: World) -> None:
     # Which paper takes the money back depends on what was billed; requests are shared out among colleagues and may be asked back about.
     # Its credit note carries an e-invoice, and each row of its taxes its own reason; facts of before are read in a file of their own.
     # The books lower revenue and tax of each rate with the money, and the credit note is made from that.
-    assert within(way, files=41, functions=187)
+    # A credit note may also be of an invoice that was not paid, so what the two share stands apart.
+    assert within(way, files=43, functions=198)
