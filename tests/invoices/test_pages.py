@@ -12,6 +12,8 @@ from flask.testing import FlaskClient
 from portal.accounts.models import Customer
 from portal.core import clock, db, keyset
 from portal.invoices import queries, service
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
 from tests import factories
 from tests.counting import counted_queries
 from tests.invoices.conftest import Issue, add_customer, line, overdue
@@ -125,16 +127,20 @@ def test_staff_have_no_bills(client: FlaskClient, issue: Issue) -> None:
 
 
 def test_the_list_filters_by_what_can_be_done(reader: FlaskClient, issue: Issue) -> None:
-    fresh, late, paid, withdrawn = issue(), issue(**overdue()), issue(), issue()
+    fresh, late, paid, withdrawn, credited, lost = issue(), issue(**overdue()), issue(), issue(), issue(), issue()
     with db.transaction() as session:
         service.mark_paid(session, paid.id, clock.now())
+        session.get_one(Invoice, credited.id).status = InvoiceStatus.CREDITED
+        session.get_one(Invoice, lost.id).status = InvoiceStatus.WRITTEN_OFF
     service.void(withdrawn.id, "billed twice")
     shown = {status: numbers(text(reader, f"/invoices?status={status}")) for status in ("", *queries.FILTERS)}
     assert shown == {
-        "": [withdrawn.number, paid.number, late.number, fresh.number],
+        "": [one.number for one in (lost, credited, withdrawn, paid, late, fresh)],
         "open": [late.number, fresh.number],
         "overdue": [late.number],
         "paid": [paid.number],
+        "credited": [credited.number],
+        "written_off": [lost.number],
         "void": [withdrawn.number],
     }
 
