@@ -114,7 +114,7 @@ def _conclude(document_id: str, round: int, status: HandoverStatus, answer: str,
         else:
             log.warning("handover_not_taken", document_id=document_id, status=status, attempts=row.attempts)
         facts = {"number": row.document.number, "address": row.address, "attempts": row.attempts}
-        audit.record(session, f"handover.{status}", row.document.subject, facts, customer_id=row.customer_id)
+        audit.record(session, f"handover.{row.status}", row.document.subject, facts, customer_id=row.customer_id)
         return None
 
 

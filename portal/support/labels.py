@@ -73,6 +73,7 @@ WORDS: Final[dict[str, str]] = {
     "password.reset_asked": N_("Link for a new password requested"),
     "password.set": N_("Password set"),
     "second_factor.enabled": N_("Two-step verification turned on"),
+    "second_factor.resealed": N_("Two-step verification encrypted under the new secret key"),
     "second_factor.disabled": N_("Two-step verification turned off"),
     "second_factor.recovery_used": N_("Recovery code used to sign in; left: %(left)s"),
     "second_factor.recovery_codes_renewed": N_("New recovery codes created"),

@@ -139,9 +139,11 @@ def _keep(customer_id: str, tax_id: str, requester: str, answered: Answer | NotA
         if heard:
             answers.answered(session, answers.VIES)
         if not isinstance(answered, NotAnswered):
-            action = "vat_id.confirmed" if answered.is_valid else "vat_id.refused"
             facts = {"tax_id": tax_id, "consultation_number": row.consultation_number}
-            audit.record(session, action, row.id, facts, customer_id=customer_id)
+            if answered.is_valid:
+                audit.record(session, "vat_id.confirmed", row.id, facts, customer_id=customer_id)
+            else:
+                audit.record(session, "vat_id.refused", row.id, facts, customer_id=customer_id)
             return 0
         last = queries.latest_answer(session, customer_id, tax_id)
         return queries.unanswered_since(session, customer_id, tax_id, last.asked_at if last else None)

@@ -36,7 +36,9 @@ OCTOBER = date(2026, 10, 1)
 AFTERWARDS = datetime(2026, 11, 3, 9, tzinfo=UTC)
 _numbers = count(1)
 
-STRIPE, RECEIVABLES, REVENUE, TAX, OVERPAYMENTS, FEES, REFUNDS, DISPUTES, BANK, EXCHANGE, OTHER = LedgerAccount
+STRIPE, RECEIVABLES, REVENUE, TAX, OVERPAYMENTS, BAD_DEBTS, FEES, REFUNDS, DISPUTES, BANK, EXCHANGE, OTHER = (
+    LedgerAccount
+)
 # kind → debit, credit
 SIDES = {
     "charge": (STRIPE, RECEIVABLES), "charge_exchange": (STRIPE, EXCHANGE), "fee": (FEES, STRIPE),

@@ -12,6 +12,7 @@ from portal.core.synced_rows import Mirror, Reviewed, Synced
 from portal.core.upkeep import UpkeepKind
 from portal.disputes.statuses import DisputeStatus
 from portal.documents import models as documents
+from portal.edelivery.models import HandoverStatus
 from portal.mandates import statuses as collections
 from portal.mandates.statuses import CollectionStatus
 from portal.refunds import models as refund_models
@@ -36,6 +37,7 @@ FILLINGS = {
     "kind.noun": tuple(sorted(row.noun for row in _below(Mirror))),
     "row.noun": tuple(sorted(row.noun for row in _below(Reviewed))),
     "kind": tuple(UpkeepKind),
+    "row.status": tuple(one for one in HandoverStatus if one != HandoverStatus.PENDING),
     "resolution": tuple(refund_models.Resolution),
     "status": tuple(status for status in CollectionStatus if status not in collections.ACTIVE),
 }
