@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import Select, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core import company_days
@@ -80,33 +80,32 @@ def waiting_for_second_person(session: Session, staff: Staff) -> Iterator[Backlo
 
 def credits_for_second_person(session: Session, staff: Staff) -> Iterator[Backlog]:
     """Credits of invoices that wait for this person's approval: not those that they proposed themselves."""
-    if not may(staff.role, Permission.CLOSE_INVOICES):
-        return
-    is_others = or_(InvoiceCredit.proposed_by.is_(None), InvoiceCredit.proposed_by != staff.id)
-    others = queries.credits_waiting().where(is_others).order_by(InvoiceCredit.proposed_at)
-    found = session.execute(select(*counted(others.with_only_columns(InvoiceCredit.proposed_at)))).one()
-    yield Backlog(
-        N_("Credits of invoices for my second approval"),
-        "people",
-        "support_invoices.credits_waiting",
-        *found,
-        mail=MailKind.SECOND_APPROVALS,
-        position=11,
+    label = N_("Credits of invoices for my second approval")
+    return _proposed_by_others(
+        session, staff, InvoiceCredit, queries.credits_waiting(), label, "support_invoices.credits_waiting", 11
     )
 
 
 def write_offs_for_second_person(session: Session, staff: Staff) -> Iterator[Backlog]:
     """Likewise write-offs."""
+    label = N_("Write-offs for my second approval")
+    return _proposed_by_others(
+        session, staff, WriteOff, writing_off.waiting(), label, "support_invoices.write_offs_waiting", 12
+    )
+
+
+def _proposed_by_others(
+    session: Session,
+    staff: Staff,
+    table: type[InvoiceCredit | WriteOff],
+    waiting: Select[Any],
+    label: str,
+    endpoint: str,
+    position: int,
+) -> Iterator[Backlog]:
     if not may(staff.role, Permission.CLOSE_INVOICES):
         return
-    is_others = or_(WriteOff.proposed_by.is_(None), WriteOff.proposed_by != staff.id)
-    others = writing_off.waiting().where(is_others).order_by(WriteOff.proposed_at)
-    found = session.execute(select(*counted(others.with_only_columns(WriteOff.proposed_at)))).one()
-    yield Backlog(
-        N_("Write-offs for my second approval"),
-        "people",
-        "support_invoices.write_offs_waiting",
-        *found,
-        mail=MailKind.SECOND_APPROVALS,
-        position=12,
-    )
+    is_others = or_(table.proposed_by.is_(None), table.proposed_by != staff.id)
+    others = waiting.where(is_others).order_by(table.proposed_at)
+    found = session.execute(select(*counted(others.with_only_columns(table.proposed_at)))).one()
+    yield Backlog(label, "people", endpoint, *found, mail=MailKind.SECOND_APPROVALS, position=position)

@@ -150,36 +150,36 @@ def _webhooks(session: Session) -> Dependency:
 
 
 def _identity_provider(session: Session) -> Dependency:
-    name = N_("Identity provider")
-    if not config.current().staff_oidc_issuer:
-        return Dependency(name, Standing.UNUSED)
-    known = answers.of(session, answers.IDENTITY_PROVIDER)
-    if known is None or known.failing_since is None:
-        return Dependency(name, Standing.FINE if known else Standing.UNKNOWN, known.answered_at if known else None)
-    return Dependency(
-        name,
-        Standing.SILENT,
-        known.answered_at,
-        since=known.failing_since,
+    return _asked(
+        session,
+        N_("Identity provider"),
+        answers.IDENTITY_PROVIDER if config.current().staff_oidc_issuer else None,
         meaning=N_("Staff cannot sign in, but for those in PORTAL_STAFF_BREAK_GLASS. Customers notice nothing."),
         advice=N_("Nothing to do here: it is asked again when somebody signs in. Ask whoever runs it."),
     )
 
 
 def _vies(session: Session) -> Dependency:
-    name = N_("VIES (VAT IDs)")
-    if not config.current().vies_url:
+    return _asked(
+        session,
+        N_("VIES (VAT IDs)"),
+        answers.VIES if config.current().vies_url else None,
+        meaning=N_("VAT IDs are shown as not checked. Invoices are issued all the same, with a warning to staff."),
+        advice=N_("Nothing to do: each VAT ID is asked about again, for about a week."),
+    )
+
+
+def _asked(session: Session, name: str, service: str | None, *, meaning: str, advice: str) -> Dependency:
+    """Something that is asked now and then, by what it answered last; `service` is its name in portal.core.answers, None for one that
+    the settings do not use.
+    """
+    if service is None:
         return Dependency(name, Standing.UNUSED)
-    known = answers.of(session, answers.VIES)
+    known = answers.of(session, service)
     if known is None or known.failing_since is None:
         return Dependency(name, Standing.FINE if known else Standing.UNKNOWN, known.answered_at if known else None)
     return Dependency(
-        name,
-        Standing.SILENT,
-        known.answered_at,
-        since=known.failing_since,
-        meaning=N_("VAT IDs are shown as not checked. Invoices are issued all the same, with a warning to staff."),
-        advice=N_("Nothing to do: each VAT ID is asked about again, for about a week."),
+        name, Standing.SILENT, known.answered_at, since=known.failing_since, meaning=meaning, advice=advice
     )
 
 
