@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, undefer
 
 from portal.accounts import queries as accounts
 from portal.accounts.models import DocumentRecipient
+from portal.content import language
 from portal.content.mail import SentMail
 from portal.core import company_days, db, keyset, shares
 from portal.core.db import begins_with, inline_literals
@@ -145,6 +146,27 @@ def by_code(session: Session, typed: str) -> Issued | None:
 def by_sha256(session: Session, digest: str) -> Issued | None:
     """Likewise of the document whose PDF has this SHA-256 (64 hexadecimal digits, in small letters)."""
     return _told(session.scalar(select(Document).where(Document.pdf_sha256 == digest).limit(1)))
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedFile:
+    """The PDF of what was issued under a code, and what the code tells anyone, written as the PDF writes it."""
+
+    pdf: bytes
+    told: tuple[str, ...]
+
+
+def file_by_code(session: Session, typed: str) -> IssuedFile | None:
+    """For comparing with a file that is said to be it; None where there is none, or its PDF is not made. Raises Damaged."""
+    code = codes.read(typed)
+    query = select(Document).where(Document.code == code).options(undefer(Document.pdf))
+    document = session.scalar(query) if code is not None else None
+    if document is None or document.pdf is None:
+        return None
+    frozen = facts.from_json(_intact(document).facts)
+    day = language.date_text(frozen.issued_on, frozen.language)
+    total = language.money_text(document.total, frozen.language)
+    return IssuedFile(document.pdf, (document.number, day, total, *frozen.accounts))
 
 
 def _told(document: Document | None) -> Issued | None:

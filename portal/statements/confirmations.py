@@ -22,6 +22,7 @@ from portal.core import audit, company_days, config, db
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.money import Money
 from portal.documents import service as documents
+from portal.documents.queries import IssuedFile
 from portal.statements import jobs
 from portal.statements.accounts import balance, currencies
 from portal.statements.models import BalanceConfirmation
@@ -178,6 +179,19 @@ def by_code(session: Session, typed: str) -> Confirmed | None:
 def by_sha256(session: Session, digest: str) -> Confirmed | None:
     """Likewise, by the SHA-256 of its PDF."""
     return _told(session, BalanceConfirmation.pdf_sha256 == digest)
+
+
+def file_by_code(session: Session, typed: str) -> IssuedFile | None:
+    """Its PDF, and what its code tells, for comparing with a file that is said to be it; None where there is none."""
+    code = documents.codes.read(typed)
+    query = (
+        select(BalanceConfirmation).where(BalanceConfirmation.code == code).options(undefer(BalanceConfirmation.pdf))
+    )
+    found = session.scalar(query) if code is not None else None
+    if found is None or found.pdf is None:
+        return None
+    amounts = (language.money_text(abs(amount), found.language) for amount in found.amounts)
+    return IssuedFile(found.pdf, (language.date_text(found.day, found.language), *amounts))
 
 
 def _told(session: Session, which: Any) -> Confirmed | None:

@@ -72,3 +72,11 @@ class FileForm(ResumableForm):
         while chunk := self.file.data.stream.read(CHUNK_BYTES):
             found.update(chunk)
         return found.hexdigest()
+
+    def content(self) -> bytes | None:
+        """The file itself, where it was sent, after a successful validate(); None where only its SHA-256 was."""
+        if self.sha256.data is not None or not isinstance(self.file.data, FileStorage):
+            return None
+        self.file.data.stream.seek(0)
+        content: bytes = self.file.data.stream.read()
+        return content

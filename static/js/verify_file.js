@@ -1,7 +1,8 @@
 /**
  * Verifies a document's file without its leaving the browser: what is sent is its SHA-256, and the code by which it names itself. Where the
- * file is not what was issued, the data inside it (the e-invoice, as XML) are held against what was, fact by fact. Without this script, or
- * where the browser has no SHA-256 for the page (no HTTPS), the form sends the file.
+ * file is not what was issued, the data inside it (the e-invoice, as XML) are held against what was, fact by fact; and if the reader wishes it,
+ * the file is sent, for the server to compare what its pages show. Without this script, or where the browser has no SHA-256 for the page (no
+ * HTTPS), the form sends the file.
  */
 import { begin, end, notice, say } from "./feedback.js";
 
@@ -141,27 +142,48 @@ async function check(file) {
   }
   const found = await read(file);
   const sent = new FormData(form);
+  if (!sent.get("file-code").trim()) sent.set("file-code", found.code);
   sent.delete("file-file");
   sent.set("file-sha256", found.sha256);
-  if (!sent.get("file-code").trim()) sent.set("file-code", found.code);
+  if (!(await ask(sent, found.invoice))) return;
+  const offer = document.querySelector("[data-send-file]");
+  if (!offer) return;
+  offer.hidden = false;
+  const button = offer.querySelector("button");
+  button.addEventListener("click", async () => {
+    begin(button);
+    const whole = new FormData(form);
+    whole.set("file-code", sent.get("file-code"));
+    whole.set("file-file", file);
+    try {
+      await ask(whole, found.invoice);
+    } finally {
+      end(button);
+    }
+  });
+}
+
+/** Send what is asked and show the answer; whether there was one. */
+async function ask(sent, invoice) {
   const words = document.getElementById("notices").dataset;
   let answer;
   try {
     answer = await fetch(form.action, { method: "POST", body: sent, headers: { "HX-Request": "true" } });
   } catch {
     notice(words.offline);
-    return;
+    return false;
   }
   if (![200, 404].includes(answer.status)) {
-    notice(answer.status === 429 ? words.tooMany : words.failed);
-    return;
+    notice(answer.status === 413 ? form.dataset.tooLarge : answer.status === 429 ? words.tooMany : words.failed);
+    return false;
   }
   const result = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("file-result");
   document.getElementById("file-result").replaceWith(result);
   const table = result.querySelector("[data-compare]");
-  if (table) compare(table, found.invoice);
+  if (table) compare(table, invoice);
   result.focus();
   say([...result.querySelectorAll(".alert-title, [data-comparison]")].map((one) => one.textContent).join(". "));
+  return true;
 }
 
 if (form && globalThis.crypto?.subtle && globalThis.DecompressionStream) {

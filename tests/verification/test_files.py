@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zlib
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,18 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import FilePayload, Page, expect
 from pypdf.generic import DecodedStreamObject, NameObject
+from weasyprint import HTML
 from werkzeug.test import TestResponse
 
+from portal.app import BODY_LIMIT_BYTES
 from portal.core import config, db
-from portal.documents import codes, queries
+from portal.documents import codes, pdf, queries
+from portal.documents.facts import InvoiceFacts, from_json
 from portal.documents.models import Document
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.jobs import outbox
+from portal.verification import reading
 from tests import factories
 from tests.browsing import Console
 from tests.front.axe import violations
@@ -133,6 +140,64 @@ def forged(document: Document, *changes: tuple[bytes, bytes]) -> bytes:
     return written.getvalue()
 
 
+def redrawn(document: Document, **changes: Any) -> bytes:
+    """A copy as whoever has our layout draws it: other facts on its pages, and the data inside left out."""
+    frozen = from_json(document.facts)
+    assert isinstance(frozen, InvoiceFacts)
+    return pdf.render(replace(frozen, e_invoice="", **changes)).pdf
+
+
+def test_what_the_pages_of_a_sent_file_show_is_compared_with_what_was_issued(
+    client: FlaskClient, document: Document
+) -> None:
+    def told(content: bytes) -> str:
+        answer = send(client, file=(io.BytesIO(content), "invoice.pdf"), code=document.code_text)
+        assert answer.status_code == 200
+        return said(answer)
+
+    changed = redrawn(
+        document,
+        total_minor=1_190_00,
+        issued_on=from_json(document.facts).issued_on + timedelta(days=1),
+        note="Our bank has changed: DE02 1203 0000 0000 2020 51, BYLADEM1001",
+    )
+    found = told(changed)
+    for words in (
+        "The pages of this file were changed",
+        "IBAN in this file, but not in the document as issued: DE02120300000000202051",
+        "Amount in this file, but not in the document as issued: 1,190.00",
+        "Date in this file, but not in the document as issued:",
+        "In the document as issued, but not in this file: €119.00",
+    ):
+        assert words in found
+    saved = io.BytesIO()
+    pypdf.PdfWriter(clone_from=io.BytesIO(bytes_of(document))).write(saved)
+    assert "No different amount, date or IBAN was found on its pages" in told(saved.getvalue())
+    blank = io.BytesIO()
+    scan = pypdf.PdfWriter()
+    scan.add_blank_page(200, 200)
+    scan.write(blank)
+    for unread in (blank.getvalue(), b"%PDF-1.7 and nothing else"):
+        assert "The pages of this file could not be read" in told(unread)
+    # Whoever has the code alone learns nothing about the amounts of the document by sending some.
+    other = told(HTML(string="<p>Is it €119.00, €100.00 or €19.00?</p>").write_pdf())
+    assert "show something else altogether" in other
+    assert "in the document as issued" not in other
+
+
+def test_a_file_that_unpacks_to_more_than_any_document_is_not_read() -> None:
+    bomb = pypdf.PdfWriter()
+    page = bomb.add_blank_page(200, 200)
+    content = pypdf.generic.EncodedStreamObject()
+    content._data = zlib.compress(b"(a) Tj " * 40_000_000)
+    content[NameObject("/Filter")] = NameObject("/FlateDecode")
+    page[NameObject("/Contents")] = bomb._add_object(content)
+    written = io.BytesIO()
+    bomb.write(written)
+    assert len(written.getvalue()) < BODY_LIMIT_BYTES
+    assert not reading.text_of(written.getvalue())
+
+
 ACCOUNT = b"""<ram:PayeePartyCreditorFinancialAccount><ram:IBANID>DE02 1203 0000 0000 2020 51</ram:IBANID>\
 </ram:PayeePartyCreditorFinancialAccount></ram:SpecifiedTradeSettlementPaymentMeans>"""
 
@@ -176,3 +241,10 @@ def test_in_a_browser_a_forged_copy_is_held_against_what_was_issued(
         give(b"%PDF-1.7 of somebody else")
         expect(result).to_contain_text("This is not a file that was issued")
         assert b"%PDF" not in b"".join(sent), "the file itself is sent nowhere"
+
+        give(redrawn(document, total_minor=1_190_00, note="Our bank has changed: DE02 1203 0000 0000 2020 51"))
+        expect(result).to_contain_text("This file holds no data that could be compared.")
+        result.get_by_role("button", name="Send the file and compare its pages").click()
+        expect(result).to_contain_text("IBAN in this file, but not in the document as issued: DE02120300000000202051")
+        expect(result).to_contain_text("Amount in this file, but not in the document as issued: 1,190.00")
+        assert violations(page) == []
