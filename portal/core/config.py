@@ -85,10 +85,28 @@ class Company(BaseSettings):
     # there, such as "Small business, no VAT (§ 19 UStG)".
     supplies: Supplies = "services"
     exemption: str = Field(default="", max_length=200)
+    # Where invoices can be transferred to; empty where they are paid in the portal alone.
+    iban: str = ""
+    bic: str = Field(default="", pattern=r"^([A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?)?$")
+    bank: str = Field(default="", max_length=70)
     support_email: str = "support@example.com"
     website: str = ""
     logo: str = ""  # a file name under static/, or empty for the name in letters
     colour: str = Field(default="#0b5fff", pattern=r"^#[0-9a-fA-F]{6}$")
+
+    @field_validator("iban", mode="after")
+    @classmethod
+    def _valid_iban(cls, value: str) -> str:
+        from stdnum import iban
+
+        if value and not iban.is_valid(value):
+            raise ValueError("it is no IBAN: a digit is wrong or missing")
+        return "".join(value.split()).upper()
+
+    @property
+    def iban_text(self) -> str:
+        """As people read it: in groups of four."""
+        return " ".join(self.iban[at : at + 4] for at in range(0, len(self.iban), 4))
 
     @property
     def address_lines(self) -> list[str]:

@@ -41,6 +41,7 @@ UNTAXED: Final = {
 }
 _PAID_ONLINE: Final = "68"
 _CLEARED: Final = "97"
+_TRANSFER, _SEPA_TRANSFER = "30", "58"
 OFFSET: Final = N_("Set off against invoice %(number)s.")
 _REGISTER_NOTE: Final = "REG"
 # EN 16931 has no amounts with more (BR-DEC).
@@ -226,6 +227,10 @@ def _settlement(settlement: Any, facts: InvoiceFacts | Correcting) -> None:
         settlement.trade_tax.add(_tax(tax, facts))
     means: Any = PaymentMeans()
     means.type_code = means_of(facts)
+    if isinstance(facts, InvoiceFacts) and facts.transfer:
+        means.payee_account.iban, means.payee_account.account_name = facts.transfer.iban, facts.transfer.holder
+        if facts.transfer.bic:
+            means.payee_institution.bic = facts.transfer.bic
     settlement.payment_means.add(means)
     paid_minor = 0
     if isinstance(facts, InvoiceFacts):
@@ -252,7 +257,11 @@ def _settlement(settlement: Any, facts: InvoiceFacts | Correcting) -> None:
 
 
 def means_of(facts: InvoiceFacts | Correcting) -> str:
-    """How it is paid (BT-81): through the portal; a correction of what was not paid is set off against its invoice."""
+    """How it is paid (BT-81): to the company's account where it says one, which programs pay to, or through the portal; a correction of
+    what was not paid is set off against its invoice.
+    """
+    if isinstance(facts, InvoiceFacts) and facts.transfer:
+        return _SEPA_TRANSFER if facts.currency == "eur" else _TRANSFER
     return _CLEARED if isinstance(facts, CorrectionFacts) else _PAID_ONLINE
 
 

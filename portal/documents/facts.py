@@ -24,7 +24,11 @@ from portal.invoices import details
 from portal.vat.untaxed import Untaxed
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 8
+VERSION: Final = 9
+
+
+# The most that an EPC QR code can ask for, in cents. Source: EPC069-12.
+MOST_BY_EPC_MINOR: Final = 999_999_999_99
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,21 @@ class Imprint:
 
     def __bool__(self) -> bool:
         return bool(self.legal_form or self.register or self.directors or self.note)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Where what is owed can be transferred to: the IBAN without spaces; `bic` and `bank` are empty where the company did not say."""
+
+    holder: str
+    iban: str
+    bic: str = ""
+    bank: str = ""
+
+    @property
+    def iban_text(self) -> str:
+        """As people read it: in groups of four."""
+        return " ".join(self.iban[at : at + 4] for at in range(0, len(self.iban), 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +222,7 @@ class Facts:
 
     @property
     def accounts(self) -> tuple[str, ...]:
-        """The IBANs that it asks to pay to: none, for what is owed is paid in the portal. One that stands on a document is forged."""
+        """The IBANs that it asks to pay to: none of a document that is no invoice, or where all is paid in the portal."""
         return ()
 
     @property
@@ -236,8 +255,8 @@ class InvoiceFacts(Facts):
     """Everything an invoice says. `supplied_on` is the day of supply, which is the invoice's own unless it states another one, or the
     first day of a period until `supplied_until`.
 
-    `pay_at` is the address of its page in the portal, where it can be paid. `e_invoice` is the profile of the data that its PDF
-    carries, see portal.documents.e_invoices; empty when it carries none.
+    `pay_at` is the address of its page in the portal, where it can be paid, and `transfer` the company's account. `e_invoice` is the
+    profile of the data that its PDF carries, see portal.documents.e_invoices; empty when it carries none.
     """
 
     kind: Literal["invoice"] = "invoice"
@@ -247,7 +266,18 @@ class InvoiceFacts(Facts):
     due_on: date
     note: str
     pay_at: str
+    transfer: Transfer | None = None
     e_invoice: str = ""
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        return (self.transfer.iban,) if self.transfer else ()
+
+    @property
+    def epc_transfer(self) -> Transfer | None:
+        """Where a SEPA transfer goes that a QR code can hold: in euros, and at most so much of them. None where there is none."""
+        is_one = self.transfer is not None and self.currency == "eur" and 0 < self.total_minor <= MOST_BY_EPC_MINOR
+        return self.transfer if is_one else None
 
     @property
     def has_both_kinds(self) -> bool:

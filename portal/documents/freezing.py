@@ -28,6 +28,7 @@ from portal.documents.facts import (
     Reference,
     RefundConfirmationFacts,
     TaxTotal,
+    Transfer,
     Verification,
     number_text,
     taxes_of,
@@ -152,6 +153,7 @@ def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
         due_on=invoice.due_on,
         note=invoice.note,
         pay_at=f"{issue.base_url}/invoices/{invoice.id}",
+        transfer=_transfer(issue.company),
         lines=lines,
         taxes=taxes_of(lines),
         net_minor=invoice.net_minor,
@@ -161,6 +163,10 @@ def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
         exemption=issue.company.exemption if is_exempt else "",
     )
     return replace(frozen, e_invoice=e_invoices.profile(frozen))
+
+
+def _transfer(company: Company) -> Transfer | None:
+    return Transfer(company.name, company.iban, company.bic, company.bank) if company.iban else None
 
 
 def _why_untaxed(seller: Party, buyer: Party, company: Company, line: Line) -> Untaxed | None:

@@ -40,6 +40,7 @@ LOGO: Final = "portal:logo"
 BASE: Final = "portal:document"  # a relative address is one more name that is not served
 QR_CODE: Final = "portal:qr-code"
 PAY_CODE: Final = "portal:pay-code"
+TRANSFER_CODE: Final = "portal:transfer-code"
 STYLESHEET: Final = templates.TEMPLATES / "documents" / "pdf" / "document.css"
 # What the PDF tells of the data inside it, with the description that PDF/A asks for, and that they say what its pages say. Source:
 # Factur-X 1.0, chapter 6.
@@ -73,7 +74,8 @@ def render(facts: Facts) -> Rendered:
     db.refuse_inside_transaction("rendering a PDF")
     html = templates.render(f"documents/pdf/{facts.kind}.html", facts.language, document=facts)
     with _lock:
-        return _rendered(html, fetcher(facts.logo, qr_code(facts), pay_code(facts)), *_data_inside(facts))
+        served = fetcher(facts.logo, qr_code(facts), pay_code(facts), transfer_code(facts))
+        return _rendered(html, served, *_data_inside(facts))
 
 
 def render_preview(facts: InvoiceFacts, watermark: str) -> Rendered:
@@ -173,6 +175,25 @@ def pay_code(facts: Facts) -> bytes:
     return _drawn(facts.pay_at) if isinstance(facts, InvoiceFacts) else b""
 
 
+def transfer_code(facts: Facts) -> bytes:
+    """The QR code by which a banking app fills in the transfer, as SVG: of an invoice in euros with an account; nothing of another.
+
+    Source: European Payments Council, EPC069-12, "Quick Response Code: Guidelines to enable data capture for the initiation of a SEPA
+    credit transfer".
+    """
+    if not isinstance(facts, InvoiceFacts) or facts.epc_transfer is None:
+        return b""
+    from segno.helpers import make_epc_qr
+
+    to = facts.epc_transfer
+    drawn = io.BytesIO()
+    code = make_epc_qr(
+        to.holder[:70], to.iban, facts.total.decimal, text=facts.number, bic=to.bic or None, encoding="utf-8"
+    )
+    code.save(drawn, kind="svg", border=0, xmldecl=False)
+    return drawn.getvalue()
+
+
 def _drawn(address: str) -> bytes:
     drawn = io.BytesIO()
     import segno
@@ -181,8 +202,8 @@ def _drawn(address: str) -> bytes:
     return drawn.getvalue()
 
 
-def fetcher(logo: str, qr_code: bytes = b"", pay_code: bytes = b"") -> URLFetcher:
-    """A fetcher that knows our fonts, the logo and the QR code by name and nothing else: no file, no data, no network.
+def fetcher(logo: str, qr_code: bytes = b"", pay_code: bytes = b"", transfer_code: bytes = b"") -> URLFetcher:
+    """A fetcher that knows our fonts, the logo and the QR codes by name and nothing else: no file, no data, no network.
 
     WeasyPrint's own reads file:// and follows http:// wherever a document asks it to. What is refused is logged and left
     out of the document; the document is made all the same.
@@ -195,6 +216,8 @@ def fetcher(logo: str, qr_code: bytes = b"", pay_code: bytes = b"") -> URLFetche
         served[QR_CODE] = qr_code
     if pay_code:
         served[PAY_CODE] = pay_code
+    if transfer_code:
+        served[TRANSFER_CODE] = transfer_code
     return _fetcher_class()(served)
 
 

@@ -129,6 +129,12 @@ def _payment(root: _Element, facts: InvoiceFacts | Correcting) -> None:
     _text(means, "PaymentMeansCode", means_of(facts))
     if isinstance(facts, InvoiceFacts):
         _text(means, "PaymentID", facts.number)
+        if facts.transfer:
+            account = _part(means, "PayeeFinancialAccount")
+            _text(account, "ID", facts.transfer.iban)
+            _text(account, "Name", facts.transfer.holder)
+            if facts.transfer.bic:
+                _text(_part(account, "FinancialInstitutionBranch"), "ID", facts.transfer.bic)
     elif isinstance(facts, CorrectionFacts):
         _text(_part(root, "PaymentTerms"), "Note", offset_text(facts))
 

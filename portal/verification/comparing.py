@@ -44,7 +44,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """`is_read` is whether there is text to compare, `is_copy` whether it is that of the document at all. The values are those that stand in
+    """`is_read` is whether there is text to compare, `is_copy` whether it is that of the document. The values are those that stand in
     the file and not in what was issued; `lacking` what was issued and does not stand in the file, of what the code tells.
     """
 

@@ -140,6 +140,8 @@ def test_all_that_is_missing_is_named_at_once(load: Load) -> None:
         ("PORTAL_TIMEZONE", "Europe/Nowhere"),
         ("PORTAL_TIMEZONE", "../../etc/passwd"),
         ("PORTAL_COMPANY_COLOUR", "red"),
+        ("PORTAL_COMPANY_IBAN", "DE02120300000000202052"),
+        ("PORTAL_COMPANY_BIC", "BYLADEM"),
         ("PORTAL_PRIVATE_ENDPOINTS", "true"),
         ("PORTAL_ENDPOINT_CA_FILE", "/nowhere/authority.pem"),
         ("PORTAL_ENDPOINT_CA_FILE", __file__),

@@ -99,8 +99,8 @@ def test_lines_from_before_they_had_units_say_a_number_alone() -> None:
 
 
 def test_facts_of_another_version_are_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="version 9"):
-        facts.from_json(example().to_json() | {"version": 9})
+    with pytest.raises(ValueError, match="version 10"):
+        facts.from_json(example().to_json() | {"version": 10})
 
 
 def test_facts_with_something_unknown_are_refused() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pypdf
 import pytest
+import segno
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from portal.core import audit, company_days, config, db
-from portal.documents import facts, pdf, queries, service
+from portal.documents import e_invoices, facts, pdf, queries, service
 from portal.documents.models import InvoiceDocument
 from portal.invoices import drafts
 from portal.invoices import service as invoices
@@ -55,6 +57,53 @@ def test_an_invoice_is_frozen_when_it_is_issued(invoice_id: str) -> None:
     assert said.due_on == today + timedelta(days=drafts.USUAL_DAYS_TO_PAY)
     assert said.reference.labelled_details == [("Purchase order number", "PO 7781")]
     assert (said.note, said.pay_at) == ("Thank you.", f"http://127.0.0.1:8000/invoices/{invoice_id}")
+
+
+@pytest.mark.settings(
+    PORTAL_COMPANY_NAME="Nordlicht", PORTAL_COMPANY_IBAN="de02 1203 0000 0000 2020 51", PORTAL_COMPANY_BIC="BYLADEM1001"
+)
+@pytest.mark.database("sqlite")
+def test_where_the_company_names_its_account_an_invoice_can_be_transferred(
+    app: Flask, smtp: Mailbox, invoice_id: str
+) -> None:
+    document = document_of(invoice_id)
+    said = facts.from_json(document.facts)
+    assert isinstance(said, facts.InvoiceFacts)
+    assert said.accounts == ("DE02120300000000202051",)
+    pages = pypdf.PdfReader(io.BytesIO(pdf.render(said).pdf)).pages
+    printed = " ".join("".join(page.extract_text() for page in pages).split())
+    for words in ("Account holder Nordlicht", "IBAN DE02 1203 0000 0000 2020 51", "BIC BYLADEM1001"):
+        assert words in printed
+    assert f"Payment reference {said.number}" in printed
+    # What a banking app reads. Source: EPC069-12, version 002.
+    lines = (
+        "BCD",
+        "002",
+        "1",
+        "SCT",
+        "BYLADEM1001",
+        "Nordlicht",
+        "DE02120300000000202051",
+        "EUR189.2",
+        "",
+        "",
+        said.number,
+    )
+    drawn = io.BytesIO()
+    segno.make_qr("\n".join(lines), error="m", boost_error=False).save(drawn, kind="svg", border=0, xmldecl=False)
+    assert pdf.transfer_code(said) == drawn.getvalue()
+    assert pdf.transfer_code(replace(said, currency="usd")) == b""
+    assert e_invoices.means_of(said) == "58"
+    with app.app_context():
+        work()
+    [message] = smtp.messages
+    body = message.get_body(("plain",))
+    assert body is not None
+    assert "IBAN: DE02 1203 0000 0000 2020 51" in body.get_content()
+    with db.reading() as session:
+        issued = queries.by_code(session, document.code)
+    assert issued is not None
+    assert issued.accounts == said.accounts
 
 
 @pytest.mark.parametrize(

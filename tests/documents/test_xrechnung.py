@@ -43,6 +43,9 @@ AUTHORITY: Final = Party(
     email="rechnung@amt.test",
 )  # fmt: skip
 ABROAD: Final = replace(AUTHORITY, country="FR", tax_id="FR40303265045")
+TRANSFER: Final = facts.Transfer(
+    "Nordlicht Energie GmbH", "DE02120300000000202051", "BYLADEM1001", "Deutsche Kreditbank"
+)
 WHOLE: Final[dict[str, Any]] = {
     "seller": replace(SELLER, postal_code="20457", city="Hamburg"),
     "seller_contact_name": "Ada Example",
@@ -186,12 +189,14 @@ def verdict(made: InvoiceFacts | Correcting, syntax: Syntax) -> list[str]:
         bill(("Ware", 1_000, 100_00, 0), untaxed=Untaxed.INTRA_COMMUNITY, buyer=ABROAD),
         bill(("Ware", 1_000, 100_00, 0), untaxed=Untaxed.EXPORT, buyer=replace(AUTHORITY, country="CH")),
         bill(("Kurs", 1_000, 100_00, 0), untaxed=Untaxed.EXEMPT, exemption="§ 19 UStG"),
+        bill(transfer=TRANSFER),
+        bill(transfer=replace(TRANSFER, bic=""), currency="usd"),
         note(),
         correction(),
         replace(correction(), lines=()),
     ],
-    ids=["two rates", "a period", "a deduction", "reverse charge", "within the Union", "export", "exempt", "a credit note",
-        "a correction", "one by rate",
+    ids=["two rates", "a period", "a deduction", "reverse charge", "within the Union", "export", "exempt", "a transfer",
+        "one abroad", "a credit note", "a correction", "one by rate",
     ],
 )  # fmt: skip
 def test_each_document_keeps_all_rules_in_both_syntaxes(made: InvoiceFacts | Correcting, syntax: Syntax) -> None:
