@@ -29,6 +29,7 @@ from portal.operations.feature import FEATURE as OPERATIONS
 from portal.pay_links.feature import FEATURE as PAY_LINKS
 from portal.payment_methods.feature import FEATURE as PAYMENT_METHODS
 from portal.payments.feature import FEATURE as PAYMENTS
+from portal.privacy.feature import FEATURE as PRIVACY
 from portal.reconciliation.feature import FEATURE as RECONCILIATION
 from portal.refunds.feature import FEATURE as REFUNDS
 from portal.reminders.feature import FEATURE as REMINDERS
@@ -63,6 +64,7 @@ FEATURES = (
     BOOKS,
     SUPPORT,
     OPERATIONS,
+    PRIVACY,
     API,
 )
 

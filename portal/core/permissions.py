@@ -54,6 +54,7 @@ class Permission(StrEnum):
     MANAGE_API_CLIENTS = "manage_api_clients"
     MANAGE_STAFF = "manage_staff"
     VIEW_SETTINGS = "view_settings"
+    ANSWER_PRIVACY_REQUESTS = "answer_privacy_requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ TABLE: Final = (
         _APPROVERS,
     ),
     Right(Permission.DEACTIVATE_CUSTOMERS, "deactivate a customer, and bring it back", _APPROVERS),
+    Right(
+        Permission.ANSWER_PRIVACY_REQUESTS,
+        "export all data about a customer",
+        _APPROVERS,
+    ),
     Right(Permission.ISSUE_INVOICES, "issue an invoice", _DESK, frozenset({"invoices:write"})),
     Right(
         Permission.CLOSE_INVOICES,

@@ -25,6 +25,7 @@ def of_customer(customer: Customer) -> dict[str, Offer]:
             is_deactivated and N_("This customer is deactivated already."),
         ),
         "reactivate": offer(N_("Reactivate the customer"), Permission.DEACTIVATE_CUSTOMERS),
+        "privacy": offer(N_("Personal data"), Permission.ANSWER_PRIVACY_REQUESTS),
         "note": offer(N_("Add note"), Permission.WRITE_NOTES),
         "invite": offer(
             N_("Invite an owner"),

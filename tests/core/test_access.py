@@ -37,6 +37,7 @@ from portal.invoices.write_offs import WriteOff
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.payments.models import Payment
+from portal.privacy.models import PersonalDataFile, PersonalDataFilePart
 from portal.reconciliation.models import Discrepancy
 from portal.refunds import answer_blocks
 from portal.statements.models import BalanceConfirmation, StatementFile, StatementFilePart
@@ -206,6 +207,14 @@ POST /receipts/archives                            303     422    422    422    
 GET  /receipts/archives/<archive_id>               303     200    200    200     404    403      403       403
 GET  /receipts/archives/<archive_id>/file          303     200    200    200     404    403      403       403
 GET  /statement                                    303     200    200    200     200    403      403       403
+GET  /account/privacy                              303     200    403    403     200    403      403       403
+POST /account/privacy/files                        303     303    403    403     303    403      403       403
+GET  /account/privacy/files/<data_file_id>         303     200    403    403     404    403      403       403
+GET  /account/privacy/files/<data_file_id>/zip     303     200    403    403     404    403      403       403
+GET  /support/customers/<customer_id>/privacy      303     404    404    404     404    404      200       200
+POST /support/customers/<customer_id>/privacy/files 303 404      404    404     404    404      303       303
+GET  /support/customers/<customer_id>/privacy/files/<data_file_id> 303 404 404 404 404 404      200       200
+GET  /support/customers/<customer_id>/privacy/files/<data_file_id>/zip 303 404 404 404 404 404   200       200
 GET  /statement/file.csv                           303     200    200    200     200    403      403       403
 POST /statement/files                              303     303    303    303     303    403      403       403
 GET  /statement/files/<statement_id>                    303     200    200    200     404    403      403       403
@@ -534,6 +543,11 @@ def house(app: Flask) -> House:
             made_at=now, size=3, attempt=1, wanted={},
         )  # fmt: skip
         ids["archive_id"] = archive.id
+        data_file = PersonalDataFile(
+            id=new_id("pdf"), customer_id=customer.id, status="ready", requested_by=people["owner"].id, requested_at=now,
+            made_at=now, size=3, attempt=1,
+        )  # fmt: skip
+        ids["data_file_id"] = data_file.id
         statement = StatementFile(
             id=new_id("stm"), customer_id=customer.id, status="ready", requested_by=people["owner"].id, requested_at=now,
             made_at=now, size=3, attempt=1, currency="eur", since=date(2026, 1, 1), until=date(2026, 1, 31),
@@ -547,9 +561,10 @@ def house(app: Flask) -> House:
         ids["confirmation_id"] = confirmation.id
         ids["discrepancy_id"] = discrepancy.id
         session.add(discrepancy)
-        session.add_all([pack, archive, statement, confirmation])
+        session.add_all([pack, archive, data_file, statement, confirmation])
         session.flush()
         session.add(StatementFilePart(file_id=statement.id, attempt=1, number=0, content=b"PDF"))
+        session.add(PersonalDataFilePart(file_id=data_file.id, attempt=1, number=0, content=b"ZIP"))
         session.add(DocumentArchivePart(archive_id=archive.id, attempt=1, number=0, content=b"ZIP"))
         session.add(PackPart(pack_id=pack.id, attempt=1, number=0, content=b"ZIP"))
         session.add(
@@ -900,14 +915,16 @@ def test_a_token_of_another_browser_is_worth_nothing(house: House) -> None:
 
 def test_looking_changes_nothing(house: House) -> None:
     assert left_by_looking(house, house.nobody) == set()
-    assert left_by_looking(house, house.owner) == {"document_archive.downloaded", "statement.downloaded"}
+    assert left_by_looking(house, house.owner) == {
+        "document_archive.downloaded", "statement.downloaded", "personal_data.downloaded",
+    }  # fmt: skip
 
 
 def test_staff_who_look_leave_nothing_but_that_they_have_looked(house: House) -> None:
     # What they have opened last is kept for themselves.
     assert left_by_looking(house, house.browsers["admin"], but="recent_subjects") == {
         "staff.viewed", "audit.exported", "books.exported", "refunds.exported", "list.exported", "pack.downloaded",
-        "access.refused", "statement.downloaded", "balance.confirmation_downloaded",
+        "access.refused", "statement.downloaded", "balance.confirmation_downloaded", "personal_data.downloaded",
     }  # fmt: skip
 
 

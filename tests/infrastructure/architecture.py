@@ -21,7 +21,7 @@ FLOORS = (
     ("mandates", "disputes", "refunds", "pay_links"),
     ("documents",),
     ("stripe_events", "reconciliation", "statements", "evidence", "reminders", "edelivery"),
-    ("books", "support", "operations", "verification", "api"),
+    ("books", "support", "operations", "verification", "api", "privacy"),
     ("cli", "app"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -36,6 +36,7 @@ FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
 # Certificates are what others verify documents with, and confirmations what they verify of a balance.
 # What can be paid with (fence) is asked by whoever takes a payment.
 # Syntaxes are the data of a document for networks. Addresses, posting and signing are how messages leave for systems of others.
+# Packing puts documents into a ZIP, and a group of commands (cli) is added to by whoever can do more with its noun.
 # Sessions, links, second factors, mails to a user, and who is signed in to a browser (web) are what identity is for.
 PUBLIC = frozenset(
     {
@@ -80,6 +81,8 @@ PUBLIC = frozenset(
         "previews",
         "fence",
         "of_postings",
+        "packing",
+        "cli",
         "untaxed",
         "forms",
         "xrechnung",

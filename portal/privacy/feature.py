@@ -1,0 +1,10 @@
+"""Personal data: a copy of them, for customers and at the desk."""
+
+from __future__ import annotations
+
+from portal.privacy import cli, job_handlers, views
+from portal.web.features import Feature
+
+__all__ = ["FEATURE", "cli"]
+
+FEATURE = Feature(blueprints=(views.bp, views.staff_bp), jobs=(job_handlers,))
