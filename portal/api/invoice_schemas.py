@@ -90,6 +90,9 @@ class InvoiceSummary(Answer):
         "“paid”, “credited” (taken back in full before it was paid) and “void”: nothing is owed. “written_off”: nothing is asked for."
     )
     charge_on: date | None = Field(description="The day of the next automatic charge.")
+    expected_by: date | None = Field(
+        description="By which of the company’s days the money is expected while a direct debit is under way."
+    )
     is_overdue: bool
     currency: str
     net: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
@@ -106,8 +106,8 @@ class Payment(Answer):
     customer_id: str
     invoice_id: str | None
     status: PaymentStatus = Field(
-        description="“processing” and “requires_capture”: the card may be charged at any moment. “succeeded” and “canceled” are final. "
-        "All others: nothing is charged before its customer confirms."
+        description="“processing” and “requires_capture”: the money may move at any moment; a direct debit takes days (expected_by). "
+        "“succeeded” and “canceled” are final. All others: nothing is charged before its customer confirms."
     )
     amount: int
     amount_refunded: int
@@ -120,6 +120,9 @@ class Payment(Answer):
         description="What it was tried with last, in Stripe’s words (“card”, “link”, “paypal”, “ideal”, …); null before a try."
     )
     card: CardUsed | None = Field(description="The card, where it was one.")
+    expected_by: date | None = Field(
+        description="By which of the company’s days the money of a direct debit is expected, while it is processing."
+    )
     error: Failure | None = Field(description="Why the last try failed, while it has not succeeded.")
     receipt_id: str | None
     created_at: datetime

@@ -30,7 +30,7 @@ from portal.identity.models import User
 from portal.invoices import crediting, details
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine
-from portal.invoices.statuses import InvoiceStatus, Standing
+from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, Standing
 from portal.payment_methods.models import PaymentMethod
 from portal.payments.models import Payment
 from portal.refunds import messages as refund_messages
@@ -118,7 +118,8 @@ def _plain(value: Decimal) -> str:
 def _invoice_facts(row: Invoice, standing: Standing) -> dict[str, object]:
     return {
         "standing": standing.status,
-        "charge_on": standing.on,
+        "charge_on": standing.on if standing.status != InvoiceStanding.PROCESSING else None,
+        "expected_by": standing.on if standing.status == InvoiceStanding.PROCESSING else None,
         "id": row.id,
         "number": row.number,
         "customer_id": row.customer_id,
@@ -247,6 +248,7 @@ def _payment_facts(row: Payment, booked: dict[str, int], receipt_id: str | None)
         "card": {"brand": row.card_brand, "last4": row.card_last4, "wallet": row.card_wallet}
         if row.is_by_card
         else None,
+        "expected_by": row.expected_by,
         "payment_method_type": row.method_kind or ("card" if row.is_by_card else None),
         "error": failure(row),
         "receipt_id": receipt_id,
@@ -261,7 +263,9 @@ def failure(row: Payment) -> payment_schemas.Failure | None:
     if not row.failure_code or row.has_succeeded or row.may_move:
         return None
     code, decline_code = gateway.shown_codes(row.failure_code, row.decline_code)
-    message = language.translate(gateway.advice(row.failure_code, row.decline_code), pages.reader_language())
+    message = language.translate(
+        gateway.advice(row.failure_code, row.decline_code, debit=row.is_by_debit), pages.reader_language()
+    )
     return payment_schemas.Failure(code=code, decline_code=decline_code or None, message=message)
 
 

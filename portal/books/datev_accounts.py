@@ -24,6 +24,7 @@ UNTAXED: Final = "untaxed"
 USUAL: Final = {
     "debtors": ("10000", "10000"),
     "stripe": ("1360", "1460"),
+    "underway": ("1590", "1370"),
     "bank": ("1200", "1800"),
     "bad_debts": ("2400", "6930"),
     "fees": ("4970", "6855"),
@@ -43,6 +44,7 @@ USUAL_REVENUE: Final = {1900: ("8400", "4400"), 700: ("8300", "4300")}
 
 _NAMES: Final = {
     LedgerAccount.STRIPE: "stripe",
+    LedgerAccount.UNDERWAY: "underway",
     LedgerAccount.RECEIVABLES: "debtors",
     LedgerAccount.REFUNDS: "debtors",
     LedgerAccount.OVERPAYMENTS: "debtors",

@@ -39,6 +39,8 @@ _TEXTS: Final = {
     "void": N_("Invoice canceled"),
     "sale": N_("Purchase"),
     "charge": N_("Payment"),
+    "debit": N_("Direct debit"),
+    "debit_failed": N_("Direct debit failed"),
     "outside": N_("Payment received"),
     "outside_reversed": N_("Payment corrected"),
     "write_off": N_("Written off"),

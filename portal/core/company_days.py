@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from portal.core import clock, config
 
 A_DAY: Final = timedelta(days=1)
+_SATURDAY: Final = 5
 # A day away from the ends of the calendar, so that who reckons with a bound, or shows it in another zone, does not fall off.
 _FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC) + A_DAY
 _LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC) - A_DAY
@@ -72,6 +73,16 @@ def moment(wall: datetime, *, last: bool = False) -> datetime:
 def noon(day: date) -> datetime:
     """The middle of the company's day, in UTC: for what is known by its day alone."""
     return begins(day) + A_DAY / 2
+
+
+def working_days_after(day: date, count: int) -> date:
+    """The day that many working days after this one; before it where `count` is negative. Public holidays are not known here."""
+    step = A_DAY if count > 0 else -A_DAY
+    left = abs(count)
+    while left:
+        day += step
+        left -= day.weekday() < _SATURDAY
+    return day
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ LIMITS_STORAGES = ("memory", "redis", "rediss", "redis+unix", "redis+sentinel", 
 DATEV_ACCOUNTS = frozenset(
     {
         *("debtors", "stripe", "bank", "bad_debts", "fees", "disputes", "exchange", "other", "tax", "revenue"),
+        "underway",
         *("untaxed", "reverse_charge", "intra_community", "export", "exempt"),
     }
 )

@@ -55,18 +55,6 @@ class MethodKind:
     disputes: Disputes | None = None
     wallet_of: str = ""
 
-    @property
-    def is_followed(self) -> bool:
-        """Whether it can be taken. Stripe puts a debit into the balance before its bank has answered, and takes it back when it says
-        no; the books do not know that yet.
-        """
-        return not self.is_delayed
-
-    @property
-    def is_delayed(self) -> bool:
-        """Whether a payment is on its way for days before anybody knows that it succeeds."""
-        return self.longest_days > 0
-
     def takes(self, currency: str) -> bool:
         return self.currencies is None or currency in self.currencies
 
@@ -123,20 +111,18 @@ _ALL: Final = (
 KINDS: Final = {kind.name: kind for kind in _ALL}
 """Every kind by its name, in the order in which they are offered."""
 
-FOLLOWED: Final = tuple(name for name, kind in KINDS.items() if kind.is_followed)
+DEBITS: Final = {name: kind for name, kind in KINDS.items() if kind.longest_days}
+"""The direct debits: a payment by one of them is on its way for days before anybody knows that it succeeds."""
 
 CONFIGURATION_PREFIX: Final = "pmc_"
 # What Stripe may offer under a configuration of payment methods beside these, as of the version of its API that the SDK speaks; an intent
 # that is made under one leaves them out by name.
 # Source: Stripe's API reference, PaymentIntent, `excluded_payment_method_types`.
-NOT_FOLLOWED: Final = (
-    *(name for name, kind in KINDS.items() if not kind.is_followed),
-    *(
-        "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit billie bizum blik boleto cashapp crypto "
-        "customer_balance fpx giropay grabpay kakao_pay konbini kr_card mb_way mobilepay multibanco naver_pay nz_bank_account oxxo "
-        "pay_by_bank payco paynow paypay payto pix promptpay revolut_pay samsung_pay satispay scalapay sequra sofort sunbit swish upi "
-        "wechat_pay zip"
-    ).split(),
+NOT_FOLLOWED: Final = tuple(
+    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit billie bizum blik boleto cashapp crypto "
+    "customer_balance fpx giropay grabpay kakao_pay konbini kr_card mb_way mobilepay multibanco naver_pay nz_bank_account oxxo "
+    "pay_by_bank payco paynow paypay payto pix promptpay revolut_pay samsung_pay satispay scalapay sequra sofort sunbit swish upi "
+    "wechat_pay zip".split()
 )
 
 
@@ -162,10 +148,10 @@ def check(names: tuple[str, ...]) -> tuple[str, ...]:
         return names
     if not names:
         raise ValueError("at least one payment method is needed")
-    unknown = [name for name in names if name not in FOLLOWED]
+    unknown = [name for name in names if name not in KINDS]
     if unknown:
         raise ValueError(
-            f"{', '.join(unknown)} cannot be followed here: take some of {', '.join(FOLLOWED)}, or the id of one payment method "
+            f"{', '.join(unknown)} cannot be followed here: take some of {', '.join(KINDS)}, or the id of one payment method "
             f"configuration ({CONFIGURATION_PREFIX}…)"
         )
     for name in names:

@@ -112,8 +112,9 @@ class CardChecks:
 class Charge:
     """`balance_transaction` may be missing for a while after success; charge.updated tells when it is there.
 
-    `method_type` is Stripe's type of its payment method. `paid` is false of a try that the bank declined; `intent_id` is missing where a
-    charge was made without an intent.
+    `method_type` is Stripe's type of its payment method, and `account_last4` the end of the bank account that a debit is taken from. A
+    debit stands in the balance while its bank has not answered; `failure_transaction` takes it out again. `paid` is false of it until
+    then, and of a try that the bank declined; `intent_id` is missing where a charge was made without an intent.
     """
 
     id: str
@@ -127,6 +128,8 @@ class Charge:
     disputed: bool = False
     checks: CardChecks | None = None
     method_type: str = "card"
+    account_last4: str = ""
+    failure_transaction: BalanceTransaction | None = None
 
 
 @dataclass(frozen=True, slots=True)

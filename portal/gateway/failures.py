@@ -77,6 +77,37 @@ ADVICE: Final[dict[str, str]] = {
     "testmode_decline": N_("This is a test card. Please use a real one."),
 }
 
+GENERIC_OF_DEBITS: Final = N_(
+    "The bank did not carry out the direct debit and gave no reason. Please pay in another way, or ask your bank before you try again."
+)
+_NO_ACCOUNT: Final = N_(
+    "The bank account does not exist or is closed. Please use another account, or pay in another way."
+)
+_NOT_ALLOWED: Final = N_(
+    "The bank account does not allow this direct debit. Please ask your bank, use another account, or pay in another way."
+)
+_TOO_MUCH: Final = N_("The amount is above the limit for direct debits of this account. Please pay in another way.")
+
+# The same of direct debits. Source: Stripe, "Error codes" and its pages on SEPA, ACH and Bacs Direct Debit (failure codes).
+OF_DEBITS: Final[dict[str, str]] = {
+    "insufficient_funds": N_(
+        "There was not enough money in the bank account. Please pay again once there is, or pay in another way."
+    ),
+    "account_closed": _NO_ACCOUNT,
+    "no_account": _NO_ACCOUNT,
+    "invalid_account_number": _NO_ACCOUNT,
+    "incorrect_account_holder_name": _NO_ACCOUNT,
+    "bank_account_restricted": _NOT_ALLOWED,
+    "debit_not_authorized": _NOT_ALLOWED,
+    "bank_ownership_changed": _NOT_ALLOWED,
+    "recipient_deceased": _NOT_ALLOWED,
+    "charge_exceeds_source_limit": _TOO_MUCH,
+    "charge_exceeds_weekly_limit": _TOO_MUCH,
+    "charge_exceeds_transaction_limit": _TOO_MUCH,
+    "generic_could_not_process": GENERIC_OF_DEBITS,
+    "payment_intent_payment_attempt_failed": GENERIC_OF_DEBITS,
+}
+
 # The bank wants a code, or another one: a saved card can be tried again with it.
 CODE_REFUSALS: Final = frozenset({"incorrect_cvc", "invalid_cvc"})
 
@@ -116,14 +147,17 @@ def wants_card_data(advice_code: str) -> bool:
     return advice_code == CONFIRM_CARD_DATA
 
 
-def advice(code: str, decline_code: str = "") -> str:
-    """What to tell the customer about a failure, in English as it stands in the catalogues; never empty."""
+def advice(code: str, decline_code: str = "", *, debit: bool = False) -> str:
+    """What to tell the customer about a failure, of a card or of a direct debit, in English as it stands in the catalogues; never empty."""
+    if debit:
+        return OF_DEBITS.get(decline_code) or OF_DEBITS.get(code) or GENERIC_OF_DEBITS
     return ADVICE.get(decline_code) or ADVICE.get(code) or GENERIC
 
 
 def shown_codes(code: str, decline_code: str = "") -> tuple[str, str]:
     """The codes that a customer's app may see: a decline that hints at fraud is the plain one. Source: Stripe, "Decline codes"."""
-    return code if code in ADVICE else "card_declined", decline_code if decline_code in ADVICE else ""
+    known = ADVICE.keys() | OF_DEBITS.keys()
+    return code if code in known else "card_declined", decline_code if decline_code in known else ""
 
 
 def translated(error: StripeError) -> PortalError:

@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 
 PAGE: Final = 100
 
-EXPAND_INTENT: Final = ["latest_charge.balance_transaction"]
+EXPAND_INTENT: Final = ["latest_charge.balance_transaction", "latest_charge.failure_balance_transaction"]
+EXPAND_CHARGE: Final = ["balance_transaction", "failure_balance_transaction"]
 EXPAND_REFUND: Final = ["balance_transaction", "failure_balance_transaction"]
 
 

@@ -32,7 +32,7 @@ from portal.gateway.contract import (
     UnusableMethod,
     WebhookEndpoint,
 )
-from portal.gateway.listing import EXPAND_INTENT, EXPAND_REFUND, ListCalls, api_errors
+from portal.gateway.listing import EXPAND_CHARGE, EXPAND_INTENT, EXPAND_REFUND, ListCalls, api_errors
 from portal.gateway.translating import (
     to_charge,
     to_customer,
@@ -322,7 +322,7 @@ class StripeGateway(ListCalls):
 
     def retrieve_charge(self, charge_id: str) -> Charge:
         with api_errors():
-            return to_charge(self._client.v1.charges.retrieve(charge_id))
+            return to_charge(self._client.v1.charges.retrieve(charge_id, {"expand": EXPAND_CHARGE}))
 
     def retrieve_payout(self, payout_id: str) -> Payout:
         with api_errors():

@@ -113,6 +113,7 @@ def _is_on(method: Any) -> bool:
 
 
 def to_charge(found: StripeCharge) -> Charge:
+    kind = getattr(found.payment_method_details, "type", None) or ""
     return Charge(
         id=found.id,
         card=_card(getattr(found.payment_method_details, "card", None)),
@@ -124,7 +125,9 @@ def to_charge(found: StripeCharge) -> Charge:
         intent_id=id_of(found.payment_intent),
         disputed=found.disputed,
         checks=_checks(getattr(found.payment_method_details, "card", None)),
-        method_type=getattr(found.payment_method_details, "type", None) or "",
+        method_type=kind,
+        account_last4=getattr(getattr(found.payment_method_details, kind, None), "last4", None) or "",
+        failure_transaction=to_movement(getattr(found, "failure_balance_transaction", None)),
     )
 
 
@@ -239,9 +242,10 @@ def _failure(found: Any) -> Failure | None:
     if found is None:
         return None
     method = getattr(found, "payment_method", None)
+    decline_code = getattr(found, "decline_code", None) or ""
     return Failure(
-        getattr(found, "code", None) or "",
-        getattr(found, "decline_code", None) or "",
+        getattr(found, "code", None) or decline_code,  # of a debit there may be no other
+        decline_code,
         getattr(found, "advice_code", None) or "",
         method_id=id_of(method) or "",
         fingerprint=getattr(getattr(method, "card", None), "fingerprint", None) or "",

@@ -23,7 +23,7 @@ from portal.invoices.statuses import UNDER_WAY, InvoiceStanding, InvoiceStatus, 
 Condition = Callable[[], ColumnElement[bool]]
 Days = Callable[[Session, Sequence[str]], Mapping[str, date]]
 _conditions: dict[InvoiceStanding, list[Condition]] = {}
-_days: list[Days] = []
+_days: dict[InvoiceStanding, Days] = {}
 
 
 def tells(status: InvoiceStanding) -> Callable[[Condition], Condition]:
@@ -38,10 +38,16 @@ def tells(status: InvoiceStanding) -> Callable[[Condition], Condition]:
     return register
 
 
-def tells_days(days: Days) -> Days:
-    """This function says, for ids of open invoices, on which day those are charged next that are charged by themselves."""
-    _days.append(days)
-    return days
+def tells_days(*statuses: InvoiceStanding) -> Callable[[Days], Days]:
+    """This function says, for ids of open invoices in one of these statuses, which day goes with that: when they are charged next, or by
+    when their money is expected.
+    """
+
+    def register(days: Days) -> Days:
+        _days.update(dict.fromkeys(statuses, days))
+        return days
+
+    return register
 
 
 @lru_cache(maxsize=1)
@@ -78,17 +84,16 @@ def sums_of_open(today: date) -> Select[*tuple[Any, ...]]:
 
 
 def of(session: Session, invoices: Sequence[Invoice]) -> dict[str, Standing]:
-    """How each of these invoices stands now, by its id; at most two questions, and none without open ones."""
+    """How each of these invoices stands now, by its id; one question, one for each kind of days, and none without open ones."""
     open_ids = [invoice.id for invoice in invoices if invoice.status == InvoiceStatus.OPEN]
     found = {invoice.id: Standing(InvoiceStanding(invoice.status)) for invoice in invoices}
     if not open_ids:
         return found
     rows = db.rows_in(session, _standings(company_days.today(), db.dialect_of(session)), {"ids": open_ids})
     statuses = {row[0]: row[1] for row in rows}
-    planned = [
-        invoice_id
-        for invoice_id, status in statuses.items()
-        if status in {InvoiceStanding.SCHEDULED, InvoiceStanding.RETRYING}
-    ]
-    days = {invoice_id: day for tell in _days for invoice_id, day in tell(session, planned).items()} if planned else {}
+    asked: dict[Days, list[str]] = {}
+    for invoice_id, status in statuses.items():
+        if status in _days:
+            asked.setdefault(_days[status], []).append(invoice_id)
+    days = {invoice_id: day for tell, ids in asked.items() for invoice_id, day in tell(session, ids).items()}
     return found | {invoice_id: Standing(status, days.get(invoice_id)) for invoice_id, status in statuses.items()}

@@ -44,7 +44,7 @@ DUE: Final = (InvoiceStanding.RETRYING, InvoiceStanding.OVERDUE, InvoiceStanding
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`on` is the day of the next charge, where one comes by itself."""
+    """`on` is the day of the next charge, where one comes by itself; of PROCESSING, if that takes days, by when the money is expected."""
 
     status: InvoiceStanding
     on: date | None = None

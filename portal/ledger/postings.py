@@ -21,6 +21,7 @@ from portal.core.money import Money
 
 class LedgerAccount(StrEnum):
     STRIPE = "stripe_balance"  # what Stripe holds for us
+    UNDERWAY = "underway"  # direct debits that Stripe has in our balance, and whose banks have not answered yet
     RECEIVABLES = "receivables"  # what customers have been asked for, and have not paid
     REVENUE = "revenue"  # what was sold, without tax
     TAX = "tax"  # what of it is owed to the tax office

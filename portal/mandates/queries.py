@@ -95,7 +95,7 @@ def _is_charged_again() -> ColumnElement[bool]:
     return _mandate_covers(_collection(Collection.status == CollectionStatus.RETRYING))
 
 
-@invoices.tells_days
+@invoices.tells_days(InvoiceStanding.SCHEDULED, InvoiceStanding.RETRYING)
 def _days(session: Session, invoice_ids: Sequence[str]) -> dict[str, date]:
     """The day on which each of these invoices is charged by itself, or tried next."""
     rows = session.execute(

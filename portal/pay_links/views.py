@@ -213,9 +213,11 @@ def _outcome(found: Opened, payment: Payment | None, *, poll: int, is_checking: 
     if payment is not None:
         is_open = payment.status not in statuses.FINAL and not payment.review_reason
         facts["unknown"] = is_open and (is_checking or payment.may_move or payment.status == PaymentStatus.CREATED)
-        facts["waiting"] = facts["unknown"] and poll < polling.MOST_POLLS
+        facts["waiting"] = facts["unknown"] and payment.expected_by is None and poll < polling.MOST_POLLS
         if payment.failure_code:
-            facts["advice"] = gettext(gateway.advice(payment.failure_code, payment.decline_code))
+            facts["advice"] = gettext(
+                gateway.advice(payment.failure_code, payment.decline_code, debit=payment.is_by_debit)
+            )
     return pages.page(
         "pay_links/outcome.html",
         partial="pay_links/_outcome.html",

@@ -113,7 +113,7 @@ def compare() -> Comparison | None:
     """
     if configuration():
         found = gateway.current().retrieve_method_configuration(configuration())
-        return Comparison(found.id, found.is_active, (), sorted(found.on - set(method_kinds.FOLLOWED)))
+        return Comparison(found.id, found.is_active, (), sorted(found.on - set(KINDS)))
     default = next((one for one in gateway.current().list_method_configurations() if one.is_default), None)
     if default is None:
         return None

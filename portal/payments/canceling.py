@@ -102,7 +102,7 @@ def _cancel_payment_of(invoice_id: str) -> None:
         ) from error
     except InProgress as error:
         raise InProgress(
-            N_("The bank is processing a card payment of invoice %(number)s. Please wait for its result."),
+            N_("The bank is processing a payment of invoice %(number)s. Please wait for its result."),
             number=number,
         ) from error
     except UnderReview as error:

@@ -13,10 +13,11 @@ import structlog
 from portal import gateway, stripe_sync
 from portal.accounts import queries as accounts
 from portal.core import clock, db
+from portal.core.method_kinds import DEBITS
 from portal.gateway import Failure
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import confirming, jobs, queries, statuses
+from portal.payments import confirming, debits, jobs, queries, statuses
 from portal.payments.canceling import cancel
 from portal.payments.intents import KIND, UnderReview, ensure_intent, record, refresh
 from portal.payments.models import Payment
@@ -112,6 +113,8 @@ def follow_up(payment_id: str) -> None:
     if payment is None or payment.review_reason or payment.status == PaymentStatus.CANCELED:
         return
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
+    if payment.debit_charge_id and (intent.charge is None or intent.charge.id != payment.debit_charge_id):
+        sync_debit(payment.debit_charge_id)  # something else was tried after it
     if intent.status == PaymentStatus.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
         return
     age = clock.now() - payment.created_at
@@ -145,6 +148,23 @@ def cancel_pending(customer_id: str, lost: str) -> None:
     for payment_id in waiting:
         if refresh(payment_id).customer_id in {lost, None}:
             cancel(payment_id)
+
+
+def sync_debit(charge_id: str) -> bool:
+    """Learn what Stripe has entered of a debit that may not be its payment's last charge any more. A second call changes nothing.
+
+    Returns False for what is no debit of a payment here. Raises the gateway's errors.
+    """
+    charge = gateway.current().retrieve_charge(charge_id)
+    if charge.method_type not in DEBITS or charge.intent_id is None:
+        return False
+    with db.reading() as session:
+        found = queries.by_intent(session, charge.intent_id)
+    if found is None or found.review_reason:
+        return False
+    with db.transaction() as session:
+        debits.book(session, stripe_sync.locked(KIND, session, found.id), charge)
+    return True
 
 
 # Against card testing

@@ -1,8 +1,9 @@
-"""The jobs of payments, and those that a payment leaves to `documents` and `refunds`: what each is given."""
+"""The jobs of payments, and those that a payment leaves to `documents`, `refunds` and `reminders`: what each is given."""
 
 from __future__ import annotations
 
 from portal.jobs.job import job
+from portal.jobs.lanes import Lane
 
 
 @job("payments.follow_up", once_per=("payment_id",))
@@ -23,6 +24,11 @@ def requeue_lost_jobs() -> None:
 @job("documents.issue", once_per=("payment_id",))
 def issue_receipt(payment_id: str) -> None:
     """Give a succeeded payment its receipt."""
+
+
+@job("reminders.mail_failed_debit", once_per=("payment_id", "charge_id"), lane=Lane.MESSAGES)
+def mail_failed_debit(payment_id: str, charge_id: str) -> None:
+    """Tell whoever pays that a direct debit has failed, and why."""
 
 
 @job("refunds.return_duplicate", once_per=("payment_id",), one_by_one=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Connection,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -133,6 +134,10 @@ class Payment(Mirror, Base):
     card_last4: Mapped[str] = mapped_column(String(4), default="")
     card_wallet: Mapped[str] = mapped_column(String(20), default="")
     fee_minor: Mapped[int | None] = mapped_column(BigInteger)
+    # By which of the company's days the money of a direct debit is expected, from its confirmation on; none of what is known at once.
+    expected_on: Mapped[date | None] = mapped_column(Date)
+    # The debit that stands in our balance at Stripe and has neither succeeded nor been taken out again (portal.payments.debits).
+    debit_charge_id: Mapped[str | None] = mapped_column(String(64))
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
     advice_code: Mapped[str] = mapped_column(String(40), default="")
@@ -211,9 +216,19 @@ class Payment(Mirror, Base):
         return bool(self.card_last4) and self.method_kind in {"", method_kinds.CARD}
 
     @property
+    def is_by_debit(self) -> bool:
+        """Whether a direct debit was tried last."""
+        return self.method_kind in method_kinds.DEBITS
+
+    @property
     def method_words(self) -> str:
-        """What it was tried with last, in Stripe's words: "visa 4242", "paypal"; empty before a try."""
-        return f"{self.card_brand} {self.card_last4}".strip() if self.is_by_card else self.method_kind
+        """What it was tried with last, in Stripe's words: "visa 4242", "sepa_debit 3000", "paypal"; empty before a try."""
+        return f"{self.card_brand if self.is_by_card else self.method_kind} {self.card_last4}".strip()
+
+    @property
+    def expected_by(self) -> date | None:
+        """The company's day by which the money is expected while a debit is under way."""
+        return self.expected_on if self.status == PaymentStatus.PROCESSING else None
 
     @property
     def card_is_tried_for(self) -> tuple[str | None, ...]:

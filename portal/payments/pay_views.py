@@ -359,11 +359,13 @@ def _outcome_page(payment: Payment, *, is_checking: bool, poll: int) -> Response
         payment=payment,
         shown=shown,
         addresses=addresses,
-        advice=gettext(gateway.advice(payment.failure_code, payment.decline_code)) if payment.failure_code else "",
+        advice=gettext(gateway.advice(payment.failure_code, payment.decline_code, debit=payment.is_by_debit))
+        if payment.failure_code
+        else "",
         poll=poll,
         checking="yes" if is_checking else None,
         unknown=unknown,
-        waiting=unknown and poll <= polling.MOST_POLLS,
+        waiting=unknown and payment.expected_by is None and poll <= polling.MOST_POLLS,
     )
 
 

@@ -150,6 +150,17 @@ def _is_being_charged() -> ColumnElement[bool]:
     return _has_live(has_public_status("processing"))
 
 
+@invoices.tells_days(InvoiceStanding.PROCESSING)
+def _expected(session: Session, invoice_ids: Sequence[str]) -> dict[str, date]:
+    """The day by which the money of each of these invoices is expected, of those that a debit is under way for."""
+    of_debits = (Payment.invoice_id.in_(invoice_ids), Payment.expected_on.is_not(None))
+    query = select(Payment.invoice_id, Payment.expected_on).join(Payment.invoice)
+    rows = session.execute(
+        query.where(*of_debits, Payment.opening == Invoice.opening, Payment.status == PaymentStatus.PROCESSING)
+    )
+    return {str(invoice_id): day for invoice_id, day in rows if day is not None}
+
+
 @invoices.tells_standing(InvoiceStanding.REQUIRES_ACTION)
 def _waits_for_3d_secure() -> ColumnElement[bool]:
     return _has_live(Payment.status == PaymentStatus.REQUIRES_ACTION)

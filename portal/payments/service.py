@@ -4,6 +4,7 @@
 - `orders`: paying from an app, with one call; `order_rules` says what an order may be.
 - `confirming`: charging a card from here: for an order, for one press on an invoice, and for automatic payment.
 - `following`: what becomes of a payment, for Stripe's events, pages that wait, and the worker.
+- `debits`: what a direct debit does to the books until its bank has answered.
 - `settling`: what Stripe says is taken over; the only place where a status changes.
 - `canceling`: calling off what its customer has not finished.
 - `restoring`: what the database has lost, brought back from Stripe.
@@ -21,6 +22,7 @@ from portal.payments.following import (
     follow_up,
     requeue_lost_jobs,
     sync,
+    sync_debit,
     sync_intent,
 )
 from portal.payments.intents import (
@@ -75,5 +77,6 @@ __all__ = [
     "requeue_lost_jobs",
     "start_for_invoice",
     "sync",
+    "sync_debit",
     "sync_intent",
 ]

@@ -14,6 +14,7 @@ from portal import gateway, ledger
 from portal.core import audit, clock, config, crash
 from portal.core.enums import Unknown, parse
 from portal.core.errors import Conflict
+from portal.core.method_kinds import DEBITS
 from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import Charge, Intent
 from portal.invoices import service as invoices
@@ -22,7 +23,7 @@ from portal.ledger import LedgerAccount, revenue
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
-from portal.payments import jobs, queries, statuses
+from portal.payments import debits, jobs, queries, statuses
 from portal.payments.models import Payment, PaymentStep
 from portal.payments.statuses import Duplicate, PaymentStatus
 from portal.webhook_endpoints import service as webhook_endpoints
@@ -38,6 +39,8 @@ def apply(session: Session, payment: Payment, intent: Intent) -> None:
     """
     if payment.status == PaymentStatus.SUCCEEDED:
         _book_fee(session, payment, intent)
+    elif intent.charge is not None and payment.method_kind in DEBITS and _is_where_it_was(payment, intent):
+        debits.book(session, payment, intent.charge)
     else:
         _change(session, payment, intent)
 
@@ -63,8 +66,11 @@ def has_changes(payment: Payment, intent: Intent) -> bool:
     """Whether Stripe tells of an intent what the row does not know yet, for an intent that fits the row."""
     if payment.status in statuses.FINAL:
         charge = intent.charge
-        lacks_fee = payment.status == PaymentStatus.SUCCEEDED and payment.fee_minor is None
-        return lacks_fee and charge is not None and charge.balance_transaction is not None
+        if payment.status == PaymentStatus.SUCCEEDED:
+            return payment.fee_minor is None and charge is not None and charge.balance_transaction is not None
+        return charge is not None and charge.method_type in DEBITS and debits.has_news(payment, charge)
+    if intent.charge is not None and intent.charge.method_type in DEBITS and debits.has_news(payment, intent.charge):
+        return True
     failure = intent.failure
     now = (
         intent.status,
@@ -77,6 +83,12 @@ def has_changes(payment: Payment, intent: Intent) -> bool:
     return now != (payment.status, payment.stripe_charge_id, *known)
 
 
+def _is_where_it_was(payment: Payment, intent: Intent) -> bool:
+    """Whether no more has happened to a debit than that Stripe has entered it, or has taken it out again."""
+    charge = intent.charge.id if intent.charge else None
+    return (payment.status, payment.stripe_charge_id) == (intent.status, charge)
+
+
 def _change(session: Session, payment: Payment, intent: Intent) -> None:
     before = payment.status
     payment.status = parse(PaymentStatus, intent.status)
@@ -87,14 +99,15 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
     payment.decline_code = intent.failure.decline_code if intent.failure else ""
     payment.advice_code = intent.failure.advice_code if intent.failure else ""
     if intent.charge is not None:
-        payment.stripe_charge_id = intent.charge.id
-        _note_method(payment, intent.charge)
+        _note_charge(payment, intent.charge)
+        if payment.method_kind in DEBITS:
+            debits.book(session, payment, intent.charge)
     if intent.status == PaymentStatus.SUCCEEDED:
         _succeed(session, payment, intent)
     cards.follow_payment(
         session,
         payment.customer_id,
-        intent.failure,
+        None if payment.method_kind in DEBITS else intent.failure,  # an account is no card that is tried out
         intent_id=intent.id,
         paid=intent.status == PaymentStatus.SUCCEEDED,
         subjects=(*payment.card_is_tried_for, intent.payment_method_id),
@@ -113,14 +126,20 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
         _emit(session, payment, EventType.PAYMENT_SUCCEEDED)
     elif _has_failed(session, payment):
         emit_failure(session, payment)
+        if payment.method_kind in DEBITS and intent.charge is not None and is_refused(payment):
+            jobs.mail_failed_debit.enqueue(session, payment_id=payment.id, charge_id=intent.charge.id)
 
 
-def _note_method(payment: Payment, charge: Charge) -> None:
+def _note_charge(payment: Payment, charge: Charge) -> None:
     """What was tried last; of another kind than a card nothing is left of a card that was tried before."""
+    if charge.id != payment.stripe_charge_id:
+        payment.fee_minor = None
+    payment.stripe_charge_id = charge.id
+    payment.expected_on = debits.expected_on(charge) if charge.method_type in DEBITS else None
     card = charge.card
     payment.method_kind = charge.method_type[:30]
     payment.card_brand = card.brand if card else ""
-    payment.card_last4 = card.last4 if card else ""
+    payment.card_last4 = card.last4 if card else charge.account_last4
     payment.card_wallet = card.wallet if card else ""
 
 
@@ -165,14 +184,16 @@ def _emit(session: Session, payment: Payment, event_type: str, failure_code: str
 
 
 def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
-    payment.succeeded_at = intent.charge.created if intent.charge else clock.now()
+    # A charge is made when its bank is asked: of a debit that is days before it succeeds, and Stripe does not say when that was.
+    is_debit = payment.method_kind in DEBITS
+    payment.succeeded_at = clock.now() if intent.charge is None or is_debit else intent.charge.created
     payment.failure_code = payment.decline_code = payment.advice_code = ""
     if payment.invoice_id is None:
         sell(session, payment, payment.succeeded_at)
     ledger.post(
         session,
         "charge",
-        debit=LedgerAccount.STRIPE,
+        debit=LedgerAccount.UNDERWAY if is_debit else LedgerAccount.STRIPE,
         credit=LedgerAccount.RECEIVABLES,
         amount=payment.amount,
         subject=payment.id,
@@ -229,6 +250,9 @@ def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:
     """Stripe tells the fee when the balance transaction exists, which may be after the success."""
     movement = intent.charge.balance_transaction if intent.charge else None
     if movement is None or payment.fee_minor is not None:
+        return
+    if intent.charge is not None and intent.charge.method_type in DEBITS:
+        debits.book(session, payment, intent.charge)
         return
     payment.fee_minor = movement.fee.minor
     touch(payment)

@@ -61,7 +61,7 @@ def show(payment_id: str) -> Response:
         payment=payment,
         shown=shown,
         postings=postings,
-        explain=_explain,
+        advice=_advice(payment),
         cancellation=_cancellation(payment),
     )
 
@@ -82,8 +82,8 @@ def _cancellation(payment: Payment) -> Offer:
     return offer(N_("Cancel payment"), Permission.CANCEL_PAYMENTS, obstacle)
 
 
-def _explain(failure_code: str, decline_code: str) -> str:
-    return str(gettext(gateway.advice(failure_code, decline_code)))
+def _advice(payment: Payment) -> str:
+    return str(gettext(gateway.advice(payment.failure_code, payment.decline_code, debit=payment.is_by_debit)))
 
 
 @bp.post("/<payment_id>/cancellation")

@@ -60,12 +60,12 @@ def show(payment_id: str) -> Response:
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, customer_id())
         shown = queries.shown_statuses(session, [payment])[payment.id]
-    advice = _explain(payment.failure_code, payment.decline_code) if payment.failure_code else ""
-    return page("payments/show.html", payment=payment, shown=shown, advice=advice, explain=_explain)
 
+    def explain(failure_code: str, decline_code: str) -> str:
+        return str(gettext(gateway.advice(failure_code, decline_code, debit=payment.is_by_debit)))
 
-def _explain(failure_code: str, decline_code: str) -> str:
-    return str(gettext(gateway.advice(failure_code, decline_code)))
+    advice = explain(payment.failure_code, payment.decline_code) if payment.failure_code else ""
+    return page("payments/show.html", payment=payment, shown=shown, advice=advice, explain=explain)
 
 
 @bp.get("/payments/of-invoice/<invoice_id>")

@@ -9,10 +9,10 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import String, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, String, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
-from portal.core import audit, clock, db
+from portal.core import audit, clock, company_days, db, method_kinds
 from portal.core.db import UTCDateTime
 from portal.documents.models import Document, PaymentDocument, RefundDocument
 from portal.ledger import Posting
@@ -133,13 +133,24 @@ def unsent_documents(run: Run) -> None:
 def stuck_payments(run: Run) -> None:
     """F: a payment that is neither at its end nor waits for its customer."""
     before = clock.now() - STUCK_AFTER
-    stuck = Payment.status.in_(_IN_BETWEEN) & (Payment.updated_at < before) & (Payment.review_reason == "")
+    stuck = Payment.status.in_(_IN_BETWEEN) & (Payment.updated_at < before) & (Payment.review_reason == "") & _is_late()
     for (payment,) in _rows(run, select(Payment).where(stuck), "stuck"):
         run.record(_stuck(payment.id, payment.status, payment))
     unanswered = Confirmation.answered_at.is_(None) & (Confirmation.created_at < before)
     query = select(Confirmation, Payment).join(Confirmation.payment).where(unanswered, Payment.review_reason == "")
     for _confirmation, payment in _rows(run, query, "stuck"):
         run.record(_stuck(payment.id, "unanswered", payment))
+
+
+def _is_late() -> ColumnElement[bool]:
+    """That a payment is of a kind that takes no days, or has taken all the days that its bank may take."""
+    today = company_days.today()
+    kinds = [
+        (Payment.method_kind == kind.name)
+        & (Payment.expected_on < company_days.working_days_after(today, kind.working_days - kind.longest_days))
+        for kind in method_kinds.DEBITS.values()
+    ]
+    return or_(Payment.expected_on.is_(None), *kinds)
 
 
 def _stuck(subject: str, status: str, payment: Payment) -> DiscrepancyDraft:

@@ -38,7 +38,7 @@ CLOSING: Final = "closing"
 
 # The kinds of our postings in each group; any other is OTHER.
 _KINDS: Final = {
-    CHARGED: ("charge", "charge_exchange"),
+    CHARGED: ("charge", "charge_exchange", "debit", "debit_failed"),
     REFUNDED: ("refund", "refund_exchange", "refund_failed"),
     DISPUTED: ("dispute", "dispute_reinstated"),
     FEES: ("dispute_fee", "dispute_fee_returned", "fee", "refund_fee", "stripe_fee", "stripe_fee_returned"),
@@ -47,8 +47,8 @@ _KINDS: Final = {
 # Stripe's types likewise; its disputes are adjustments. The fee that Stripe takes from any transaction is among FEES, whatever the
 # transaction is. Source: Stripe, "Balance transaction types".
 _TYPES: Final = {
-    CHARGED: ("charge", "payment"),
-    REFUNDED: ("payment_failure_refund", "payment_refund", "refund", "refund_failure"),
+    CHARGED: ("charge", "payment", "payment_failure_refund"),
+    REFUNDED: ("payment_refund", "refund", "refund_failure"),
     FEES: ("network_cost", "stripe_fee", "stripe_fx_fee", "tax_fee"),
     PAID_OUT: ("payout", "payout_cancel", "payout_failure"),
 }

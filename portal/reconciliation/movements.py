@@ -25,7 +25,9 @@ from portal.refunds.models import Refund
 
 CHARGES: Final = frozenset({"charge", "payment"})
 REFUNDS: Final = frozenset({"refund", "payment_refund"})
-REFUND_FAILURES: Final = frozenset({"refund_failure", "payment_failure_refund"})
+# A debit that its bank refused, or that was called off, leaves the balance again.
+CHARGE_FAILURES: Final = frozenset({"payment_failure_refund"})
+REFUND_FAILURES: Final = frozenset({"refund_failure"})
 # Movements that only Stripe knows of: reconciliation itself posts them, against this account and under this word.
 OF_STRIPE: Final[dict[str, tuple[LedgerAccount, str]]] = {
     "payout": (LedgerAccount.BANK, "payout"),
@@ -128,10 +130,18 @@ class _Known:
 
     def __init__(self, session: Session, sources: list[str]) -> None:
         self.payments = _by(session, Payment, Payment.stripe_charge_id, sources)
+        self.debits = self._debits(session, sources)
         self.refunds = _by(session, Refund, Refund.stripe_refund_id, sources)
         self.disputes = _by(session, Dispute, Dispute.stripe_dispute_id, sources)
         of_refunds = [refund.payment_id for refund in self.refunds.values()]
         self.paid = _by(session, Payment, Payment.id, of_refunds) if of_refunds else {}
+
+    def _debits(self, session: Session, sources: list[str]) -> dict[str, Payment]:
+        """The payments of debits by their charge, also where something else was tried after it: then its posting names the payment."""
+        last = {charge: payment for charge, payment in self.payments.items() if payment.is_by_debit}
+        posted = _postings(session, [f"debit:{source}" for source in sources if source not in self.payments])
+        paid = _by(session, Payment, Payment.id, [posting.subject for posting in posted.values()]) if posted else {}
+        return last | {name.removeprefix("debit:"): paid[posting.subject] for name, posting in posted.items()}
 
 
 def _by(session: Session, model: Any, column: Any, values: Iterable[str]) -> dict[str, Any]:
@@ -141,6 +151,8 @@ def _by(session: Session, model: Any, column: Any, values: Iterable[str]) -> dic
 
 def _account(known: _Known, movement: BalanceTransaction) -> Account:
     source = movement.source_id or ""
+    if movement.type in CHARGES | CHARGE_FAILURES and source in known.debits:
+        return _of_debit(known.debits[source], movement, source)
     if movement.type in CHARGES and source in known.payments:
         return _of_charge(known.payments[source], movement)
     if movement.type in REFUNDS | REFUND_FAILURES and source in known.refunds:
@@ -162,6 +174,19 @@ def _of_charge(payment: Payment, movement: BalanceTransaction) -> Account:
         *_fee("fee", movement),
     ]
     return Account(movement, payment.id, payment, expected)
+
+
+def _of_debit(payment: Payment, movement: BalanceTransaction, charge_id: str) -> Account:
+    """It is under way when Stripe enters it; what its success is booked as moves nothing at Stripe."""
+    paid = abs(movement.amount) if movement.amount.currency == payment.currency else payment.amount
+    if movement.type in CHARGES:
+        first = Expected("debit", LedgerAccount.STRIPE, LedgerAccount.UNDERWAY, paid, f"debit:{charge_id}")
+    else:
+        first = Expected(
+            "debit_failed", LedgerAccount.UNDERWAY, LedgerAccount.STRIPE, paid, f"debit_failed:{charge_id}"
+        )
+    exchanged = _exchange("charge", paid if movement.type in CHARGES else -paid, movement)
+    return Account(movement, payment.id, payment, [first, *exchanged, *_fee("fee", movement)])
 
 
 def _of_refund(refund: Refund, payment: Payment | None, movement: BalanceTransaction) -> Account:

@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from portal import gateway
-from portal.core import audit, clock, db
+from portal.core import audit, clock, company_days, db
 from portal.core.errors import Conflict
 from portal.disputes import queries as dispute_queries
 from portal.disputes import service as disputes
@@ -171,6 +171,8 @@ def open_payments(run: Run, after: str | None) -> Iterator[Checkpoint]:
     query = select(Payment.id, Payment.stripe_intent_id, Payment.created_at).where(
         Payment.status.in_(sorted(waiting)), Payment.stripe_intent_id.is_not(None), Payment.review_reason == ""
     )
+    if not run.is_full_run:  # a debit that is not expected yet is looked at by its own job, and at night
+        query = query.where(or_(Payment.expected_on.is_(None), Payment.expected_on <= company_days.today()))
     for rows in rows_after(query, Payment.id, after):
         for row in rows:
             if run.since <= row.created_at <= run.until and not run.is_full_run:

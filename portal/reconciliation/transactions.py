@@ -25,6 +25,7 @@ from portal.reconciliation import balances
 from portal.reconciliation.balances import Balance
 from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, StripeTransaction
 from portal.reconciliation.movements import (
+    CHARGE_FAILURES,
     CHARGES,
     REFUND_FAILURES,
     REFUNDS,
@@ -135,9 +136,10 @@ def _heal(run: Run, account: Account) -> bool:
     movement = account.movement
     if movement.source_id is None or (account.payment is not None and account.payment.review_reason):
         return False
-    if movement.type in CHARGES:
+    if movement.type in CHARGES | CHARGE_FAILURES:
         intent_id = gateway.current().retrieve_charge(movement.source_id).intent_id
         heard = intent_id is not None and payments.sync_intent(intent_id)
+        heard = payments.sync_debit(movement.source_id) or heard
     elif movement.type in REFUNDS | REFUND_FAILURES:
         heard = refunds.sync_refund(movement.source_id)
     elif movement.source_id.startswith(("du_", "dp_")):
@@ -214,7 +216,12 @@ def _judge(run: Run, account: Account) -> None:
     for one, posting in account.wrong:
         _record_wrong(run, account, one, posting)
     payment = account.payment
-    is_fee_of = payment is not None and movement.type in CHARGES and payment.fee_minor is not None
+    is_fee_of = (
+        payment is not None
+        and movement.type in CHARGES
+        and movement.source_id == payment.stripe_charge_id  # what was tried before has a fee of its own
+        and payment.fee_minor is not None
+    )
     if payment is not None and is_fee_of and payment.fee_minor != movement.fee.minor:
         fee = {
             "payment": payment.id,
@@ -344,7 +351,13 @@ def _without_transaction(session: Session, rows: Sequence[Posting]) -> list[Post
         )
     ).all()
     there = {(row.source_id, row.type) for row in found} | {(row.id, None) for row in found}
-    types: dict[str, frozenset[str]] = {"charge": CHARGES, "refund": REFUNDS, "refund_failed": REFUND_FAILURES}
+    types: dict[str, frozenset[str]] = {
+        "charge": CHARGES,
+        "refund": REFUNDS,
+        "refund_failed": REFUND_FAILURES,
+        "debit": CHARGES,
+        "debit_failed": CHARGE_FAILURES,
+    }
 
     def is_there(posting: Posting) -> bool:
         if posting.kind in types:

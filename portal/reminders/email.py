@@ -1,20 +1,30 @@
-"""The mail of a reminder: what is due, until or since when, the link by which it is paid, and the invoice as a PDF."""
+"""The mail of a reminder: what is due, until or since when, the link by which it is paid, and the invoice as a PDF. And the mail that a
+direct debit has failed, so that its invoice is due again.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+from portal import gateway
+from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.content import language, mail
 from portal.core import company_days, config, crash, db
 from portal.core.errors import N_
 from portal.documents import queries as documents
 from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
 from portal.pay_links import service as pay_links
+from portal.payments.models import Payment
+from portal.payments.statuses import WAITING_FOR_CUSTOMER
 from portal.reminders import queries, service
 from portal.reminders.models import InvoiceReminder
 
 _COMES_DUE: Final = N_("Invoice %(number)s from %(company)s is due on %(day)s")
+_DEBIT_FAILED: Final = N_("The direct debit for %(what)s to %(company)s failed")
+# As long as the key of a mail may be.
+LONGEST_KEY: Final = 160
 _IS_DUE: Final = N_("Payment reminder: invoice %(number)s from %(company)s was due on %(day)s")
 
 
@@ -44,6 +54,39 @@ def send_copy(reminder_id: str, recipient_id: str) -> None:
     if invoice.amount_due.minor:
         for recipient in found:
             _send(invoice, recipient.email, recipient.language, f"reminder:{recipient.id}:{row.id}")
+
+
+def send_failed_debit(payment_id: str, charge_id: str) -> None:
+    """Tell the billed address, and who paid, that the direct debit of this charge has failed, why, and how to pay now.
+
+    At least once to each, with the same Message-ID. Nothing when something else was tried since, or nothing is owed any more.
+    """
+    with db.reading() as session:
+        payment = session.get_one(Payment, payment_id)
+        invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
+        customer = session.get_one(Customer, payment.customer_id)
+        addresses = accounts.receipt_addresses(session, customer.id, payment.paid_by)
+    is_last = payment.stripe_charge_id == charge_id and payment.status in WAITING_FOR_CUSTOMER
+    if not is_last or (invoice is not None and invoice.status != InvoiceStatus.OPEN):
+        return
+    settings = config.current()
+    locale = language.supported(customer.language)
+    advice = gateway.advice(payment.failure_code, payment.decline_code, debit=True)
+    # Who has paid by a link sees no more of the customer than the link shows; so it is the link that everybody gets.
+    pay_at = pay_links.for_invoice(invoice.id) if invoice else f"{settings.base_url}/payments/{payment.id}/pay"
+    for address in dict.fromkeys(filter(None, [*addresses, payment.receipt_to])):
+        mail.send(
+            key=f"failed_debit:{charge_id}:{address}"[:LONGEST_KEY],
+            to=address,
+            subject=language.translate(_DEBIT_FAILED, locale, what=payment.description, company=settings.company.name),
+            template="reminders/mails/failed_debit",
+            locale=locale,
+            customer_id=customer.id,
+            payment=payment,
+            invoice=invoice,
+            advice=language.translate(advice, locale),
+            pay_at=pay_at or f"{settings.base_url}/payments/invoices/{payment.invoice_id}",
+        )
 
 
 def _send(invoice: Invoice, to: str, locale: str, key: str) -> None:

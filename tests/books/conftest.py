@@ -36,7 +36,7 @@ OCTOBER = date(2026, 10, 1)
 AFTERWARDS = datetime(2026, 11, 3, 9, tzinfo=UTC)
 _numbers = count(1)
 
-STRIPE, RECEIVABLES, REVENUE, TAX, OVERPAYMENTS, BAD_DEBTS, FEES, REFUNDS, DISPUTES, BANK, EXCHANGE, OTHER = (
+STRIPE, UNDERWAY, RECEIVABLES, REVENUE, TAX, OVERPAYMENTS, BAD_DEBTS, FEES, REFUNDS, DISPUTES, BANK, EXCHANGE, OTHER = (
     LedgerAccount
 )
 # kind → debit, credit
@@ -47,7 +47,7 @@ SIDES = {
     "dispute_fee": (FEES, STRIPE), "dispute_fee_returned": (STRIPE, FEES), "stripe_fee": (FEES, STRIPE),
     "stripe_fee_returned": (STRIPE, FEES), "payout": (BANK, STRIPE), "payout_returned": (STRIPE, BANK),
     "topup": (STRIPE, BANK), "topup_returned": (BANK, STRIPE), "other": (OTHER, STRIPE), "other_returned": (STRIPE, OTHER),
-    "outside": (BANK, RECEIVABLES),
+    "outside": (BANK, RECEIVABLES), "debit": (STRIPE, UNDERWAY), "debit_failed": (UNDERWAY, STRIPE),
 }  # fmt: skip
 
 
