@@ -5,8 +5,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0090"
-down_revision = "0089"
+revision = "0091"
+down_revision = "0090"
 
 BEFORE: Final = (
     *("stripe_balance", "receivables", "fees", "refunds", "disputes", "bank", "exchange", "other"),
