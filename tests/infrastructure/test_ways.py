@@ -110,7 +110,7 @@ def test_an_order(world: World, owner: App) -> None:
 
     way = walked(order)
     # The paper is one of several kinds, what is due may be a rest, and what was begun through a pay link is called off first.
-    # What can be paid with is asked for by name, and what the app brings is held against it; it is told by when a debit's money is expected.
+    # What can be paid with is asked for by name, and what the app brings is held against it; it is told when a debit's money is expected.
     assert within(way, files=32, functions=136)
     of_payments = {Path(file).stem: times for file, times in way.entries.items() if file.startswith("payments/")}
     assert {name for name, times in of_payments.items() if times > 2} <= READ_EVERYWHERE
