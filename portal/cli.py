@@ -21,7 +21,9 @@ from flask.cli import with_appcontext
 from portal.content import anchors
 from portal.core import audit, company_days, config, db, metrics, money, schema
 from portal.core.commands import as_json_option, show_one, told_plainly, without_logs
-from portal.core.errors import N_, Invalid
+from portal.core.errors import N_, Invalid, NotFound
+from portal.documents import queries as document_queries
+from portal.documents import service as documents
 from portal.invoices import crediting, importing, spreadsheet, writing_off
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
@@ -261,6 +263,29 @@ def void_invoice(number: str, reason: str, *, as_json: bool) -> None:
             found = invoice_queries.by_number(session, number)
         withdrawn = invoices.void(found.id, reason)
     show_one(_facts(withdrawn), f"{withdrawn.number}: void", as_json=as_json)
+
+
+@invoice.command("send")
+@click.argument("number")
+@as_json_option
+@with_appcontext
+def send_invoice(number: str, *, as_json: bool) -> None:
+    """Mail an invoice again, to everyone who gets the customer's invoices now. Each run sends it again.
+
+    \b
+    Example:
+      flask invoice send INV-2026-000042
+    """
+    with told_plainly():
+        with db.reading() as session:
+            found = invoice_queries.by_number(session, number)
+            document = document_queries.of_issued_invoice(session, found.id)
+            if document is None:
+                raise NotFound(N_("This invoice has no document: it was issued before invoices had one."))
+            addresses = document_queries.addresses(session, document)
+        documents.send_again(document.id)
+    told = ", ".join(addresses)
+    show_one(_facts(found) | {"sent_to": addresses}, f"{found.number}: sent to {told}", as_json=as_json)
 
 
 @invoice.command("credit")

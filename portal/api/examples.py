@@ -39,6 +39,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "external_reference": "ERP-4711",
     },
     "credit_invoice": {"reason": "Two of the panels were returned.", "lines": [{"line": 1, "quantity": "2"}]},
+    "void_invoice": {"reason": "Billed twice."},
+    "confirm_balance": {"customer_id": "cus_01k8vzt2", "day": "2026-10-31", "language": "de"},
     "reject_credit": {"reason": "The panels were replaced."},
     "write_off_invoice": {"reason": "The customer is insolvent."},
     "reject_write_off": {"reason": "A payment is announced."},
@@ -51,6 +53,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 }
 
 _IDS: Final = {
+    "BalanceConfirmation": "bcf_01k8w7e6",
     "Credit": "icr_01k8w6b2",
     "Customer": "cus_01k8vzt2",
     "Document": "rct_01k8w3z5",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from portal.api import (
     app_requests,
     auth_views,
+    confirmation_views,
     customer_views,
     docs_views,
     endpoint_views,
@@ -13,7 +14,6 @@ from portal.api import (
     receipt_views,
     refund_views,
     staff_views,
-    statement_views,
     write_off_views,
 )
 from portal.web.features import Feature
@@ -27,7 +27,7 @@ FEATURE = Feature(
         method_views.bp,
         refund_views.bp,
         receipt_views.bp,
-        statement_views.bp,
+        confirmation_views.bp,
         endpoint_views.bp,
         staff_views.bp,
         docs_views.bp,

@@ -185,6 +185,10 @@ class NewWriteOff(Sent):
     reason: Text = Field(min_length=1, max_length=LONGEST_REASON, description="The customer does not see it.")
 
 
+class VoidReason(Sent):
+    reason: Text = Field(min_length=1, max_length=LONGEST_REASON)
+
+
 class WriteOffReason(Sent):
     reason: Text = Field(min_length=1, max_length=LONGEST_REASON)
 

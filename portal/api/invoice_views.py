@@ -107,6 +107,26 @@ def _line(line: invoice_schemas.NewInvoiceLine) -> LineDraft:
     )
 
 
+@bp.post("/invoices/<invoice_id>/void")
+@operation(
+    "invoices:credit",
+    tag="Invoices",
+    answer=invoice_schemas.Invoice,
+    refusals=(404, 409),
+    body=invoice_schemas.VoidReason,
+    again=_shown,
+    limit="changes",
+)
+def void_invoice(caller: Caller, invoice_id: str, body: invoice_schemas.VoidReason) -> invoice_schemas.Invoice:
+    """Void an open invoice: nobody owes it any longer, and its number stays used.
+
+    For staff. The reason is for the audit trail. What a part of is paid or credited is not voided: credit the rest.
+    """
+    caller.reviewer()
+    service.void(invoice_id, body.reason)
+    return _shown(caller, invoice_id)
+
+
 @bp.get("/invoices/<invoice_id>/credits")
 @operation("invoices:read", tag="Invoices", answer=invoice_schemas.CreditList, refusals=(404,))
 def list_credits(caller: Caller, invoice_id: str) -> invoice_schemas.CreditList:

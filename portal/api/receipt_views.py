@@ -11,7 +11,7 @@ from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 from portal.core import db
 from portal.core.errors import N_, NotYet
-from portal.documents import e_invoices, queries, xrechnung
+from portal.documents import downloads, e_invoices, queries, service, xrechnung
 from portal.documents.models import Document
 from portal.documents.queries import Wanted
 
@@ -61,6 +61,7 @@ def download_receipt(caller: Caller, receipt_id: str) -> Response:
         with_pdf = queries.pdf_for_customer(session, document.id, document.customer_id)
     if with_pdf.pdf is None:
         raise NotRendered
+    _record_download(caller, document)
     response = send_file(
         io.BytesIO(with_pdf.pdf),
         mimetype="application/pdf",
@@ -87,6 +88,7 @@ def download_e_invoice(caller: Caller, receipt_id: str) -> Response:
         download_name=f"{document.number}.xml",
         etag=False,
     )
+    _record_download(caller, document)
     response.headers["Cache-Control"] = "private, no-store"
     return response
 
@@ -113,8 +115,37 @@ def download_xrechnung(caller: Caller, receipt_id: str, query: receipt_schemas.X
         download_name=f"{document.number}-xrechnung-{query.syntax}.xml",
         etag=False,
     )
+    _record_download(caller, document)
     response.headers["Cache-Control"] = "private, no-store"
     return response
+
+
+def _again(caller: Caller, document_id: str) -> receipt_schemas.Document:
+    return representations.document(_one(caller, document_id))
+
+
+@bp.post("/receipts/<receipt_id>/mail")
+@operation(
+    "documents:send",
+    tag="Receipts",
+    answer=receipt_schemas.Document,
+    refusals=(404, 409),
+    again=_again,
+    limit="changes",
+)
+def send_document(caller: Caller, receipt_id: str) -> receipt_schemas.Document:
+    """Mail a document again.
+
+    For staff. It goes to everyone who gets such documents of this customer now. 409 while its PDF is being made: its first mail is still to
+    come.
+    """
+    caller.reviewer()
+    return representations.document(service.send_again(_one(caller, receipt_id).id))
+
+
+def _record_download(caller: Caller, document: Document) -> None:
+    if caller.customer_id is not None:
+        downloads.record(document)
 
 
 def _one(caller: Caller, document_id: str) -> Document:

@@ -66,3 +66,24 @@ class Statement(Answer):
     closing_balance: int
     movements: list[Movement] = Field(description="Oldest first.")
     ageing: Ageing
+
+
+class NewBalanceConfirmation(Sent):
+    customer_id: Text = Field(min_length=1, max_length=40)
+    day: Day = Field(description="A day that is over, in the company's time zone.")
+    language: Text = Field(
+        default="", max_length=10, description="Of the PDF; the first of the portal's where it has no such one."
+    )
+
+
+class BalanceConfirmation(Answer):
+    """What a customer's account came to at the end of a day, frozen as the postings had it at `made_at`."""
+
+    id: str
+    customer_id: str
+    day: date
+    balances: dict[str, int] = Field(description="By currency; positive where the customer owes.")
+    made_at: datetime
+    language: str
+    verification_code: str
+    pdf_ready: bool

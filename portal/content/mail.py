@@ -72,9 +72,8 @@ class SentMail(Base):
 
 
 class RefusedAddress(Base):
-    """An address to which the mail server refused the last mail about a customer, and what it said. It is gone when one was taken.
-
-    What comes back later, from the servers behind it, is not seen here.
+    """An address to which the mail server refused the last mail about a customer, or from which it came back (portal.content.bounces),
+    and what the server said. It is gone when a mail was taken after that.
     """
 
     __tablename__ = "refused_addresses"
@@ -338,13 +337,18 @@ def _record_refusal(to: str, customer_id: str, error: Exception) -> None:
     said = "; ".join(
         f"{code} {text.decode(errors='replace') if isinstance(text, bytes) else text}" for code, text in _answers(error)
     )
-    values = {"refused_at": clock.now(), "said": " ".join(said.split())[:LONGEST_ANSWER]}
     with db.transaction() as session:
-        session.execute(
-            _insertion(session, RefusedAddress)
-            .values(customer_id=customer_id, recipient=to, **values)
-            .on_conflict_do_update(index_elements=["customer_id", "recipient"], set_=values)
-        )
+        note_refusal(session, to, customer_id, said)
+
+
+def note_refusal(session: Session, to: str, customer_id: str, said: str) -> None:
+    """That a mail about this customer was not delivered to this address for good, and what the server said. The last one stands."""
+    values = {"refused_at": clock.now(), "said": " ".join(said.split())[:LONGEST_ANSWER]}
+    session.execute(
+        _insertion(session, RefusedAddress)
+        .values(customer_id=customer_id, recipient=to, **values)
+        .on_conflict_do_update(index_elements=["customer_id", "recipient"], set_=values)
+    )
 
 
 def _answers(error: Exception) -> list[tuple[int, bytes | str]]:

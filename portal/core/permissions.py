@@ -116,7 +116,12 @@ TABLE: Final = (
         _DESK,
         frozenset({"payments:cancel"}),
     ),
-    Right(Permission.SEND_DOCUMENTS, "send a document again, and release one that lacks characters", _DESK),
+    Right(
+        Permission.SEND_DOCUMENTS,
+        "send a document again, and release one that lacks characters",
+        _DESK,
+        frozenset({"documents:send"}),
+    ),
     Right(Permission.PROPOSE_REFUNDS, "propose a refund", _DESK, frozenset({"refunds:request"})),
     Right(
         Permission.DECIDE_REFUNDS,
@@ -139,6 +144,7 @@ TABLE: Final = (
         Permission.VIEW_BOOKS,
         "see and export the books, have a month-end package made, and confirm a customer's balance",
         _BOOKKEEPERS,
+        frozenset({"balances:confirm"}),
     ),
     Right(Permission.RECONCILE, "compare the books with Stripe now, and resolve discrepancies", _APPROVERS),
     Right(Permission.VIEW_AUDIT_TRAIL, "see and export the audit trail", _ADMINS),

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from portal.accounts.models import Customer, RecipientMail
@@ -231,3 +231,14 @@ class DocumentArchivePart(Part, Base):
     __tablename__ = "document_archive_parts"
 
     archive_id: Mapped[str] = mapped_column(String(40), ForeignKey("document_archives.id"), primary_key=True)
+
+
+class DocumentDownload(Base):
+    """That a document's customer was given its file, the first time and the last, and how often."""
+
+    __tablename__ = "document_downloads"
+
+    document_id: Mapped[str] = mapped_column(ForeignKey("documents.id"), primary_key=True)
+    first_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    times: Mapped[int] = mapped_column(Integer)

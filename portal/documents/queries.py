@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session, undefer
 
 from portal.accounts import queries as accounts
 from portal.accounts.models import DocumentRecipient
-from portal.content import language
-from portal.content.mail import SentMail
+from portal.content import language, mail
+from portal.content.mail import RefusedAddress, SentMail
 from portal.core import company_days, db, keyset, shares
 from portal.core.db import begins_with, inline_literals
 from portal.core.errors import NotFound, PortalError
@@ -449,6 +449,13 @@ def refused_mail(session: Session, document: Document) -> str:
     """What the mail server said when it did not take the mail of a document, which is still to be sent; "" where it did."""
     job = jobs.mail.find(session, document_id=document.id) if document.mailed_at is None else None
     return (job.last_error or "") if job else ""
+
+
+def unreached(session: Session, document: Document) -> list[RefusedAddress]:
+    """The addresses that get a document, and to which the last mail was refused, or came back; by address."""
+    wanted = {*addresses(session, document), *(one.email for one in recipients(session, document))}
+    refused = mail.refused(session, document.customer_id)
+    return [refused[address] for address in sorted(wanted & refused.keys())]
 
 
 def facts_of(document: Document) -> facts.Facts:

@@ -10,7 +10,7 @@ from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import N_, Conflict, NotFound
 from portal.core.permissions import Permission
-from portal.documents import e_invoices, facts, queries, service, xrechnung
+from portal.documents import downloads, e_invoices, facts, queries, service, xrechnung
 from portal.documents.models import Document
 from portal.documents.staff_list import LIST
 from portal.documents.views import as_data, as_file, as_x_rechnung
@@ -83,6 +83,8 @@ def of_invoice(invoice_id: str) -> Response:
             queries.sent_to(session, document) or ", ".join(queries.addresses(session, document)) if document else ""
         )
         refused = queries.refused_mail(session, document) if document else ""
+        unreached = queries.unreached(session, document) if document else []
+        download = downloads.of(session, document.id) if document else None
         corrections = queries.corrections_of(session, invoice_id)
     audit.record_access(invoice_id, invoice.customer_id, "invoice")
     said = facts.from_json(document.facts) if document else None
@@ -93,6 +95,8 @@ def of_invoice(invoice_id: str) -> Response:
         rendering=_rendering(),
         recipients=recipients,
         refused=refused,
+        unreached=unreached,
+        download=download,
         e_invoice=isinstance(said, facts.InvoiceFacts) and said.e_invoice,
         missing=e_invoices.missing(said) if said else (),
         x_rechnung=said is not None and xrechnung.is_ready(said),

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import db
 from portal.core.errors import N_, Conflict, Invalid, NotFound
-from portal.documents import archives, e_invoices, facts, queries, xrechnung
+from portal.documents import archives, downloads, e_invoices, facts, queries, xrechnung
 from portal.documents.forms import DocumentFilterForm
 from portal.documents.models import Document, DocumentKind
 from portal.documents.queries import Wanted
@@ -136,6 +136,7 @@ def pdf(document_id: str) -> Response:
         waiting = pages.page("documents/being_made.html", status=503, document=document, addresses=addresses)
         waiting.headers["Retry-After"] = str(POLL_EVERY_SECONDS)
         return waiting
+    _record_download(document)
     return as_file(document)
 
 
@@ -145,7 +146,9 @@ def e_invoice(document_id: str) -> Response:
     """The data that the PDF of an invoice or of a credit note carries, as a file. Raises NotFound where it carries none."""
     with db.reading() as session:
         document = queries.for_customer(session, document_id, guards.customer_id())
-    return as_data(document)
+    found = as_data(document)
+    _record_download(document)
+    return found
 
 
 @bp.get("/<document_id>/xrechnung/<syntax>")
@@ -154,7 +157,15 @@ def x_rechnung(document_id: str, syntax: str) -> Response:
     """An invoice or a credit note as XRechnung, in CII or in UBL. Raises NotFound where something is missing for it."""
     with db.reading() as session:
         document = queries.for_customer(session, document_id, guards.customer_id())
-    return as_x_rechnung(document, syntax)
+    found = as_x_rechnung(document, syntax)
+    _record_download(document)
+    return found
+
+
+def _record_download(document: Document) -> None:
+    """Staff who view a customer's pages are not the customer."""
+    if current_user.viewing is None:
+        downloads.record(document)
 
 
 def as_x_rechnung(document: Document, syntax: str) -> Response:

@@ -160,6 +160,19 @@ def one(session: Session, confirmation_id: str, customer_id: str, *, with_pdf: b
     return found
 
 
+def for_company(session: Session, confirmation_id: str) -> BalanceConfirmation:
+    """Whosever it is. Raises NotFound."""
+    found = session.get(BalanceConfirmation, confirmation_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def code_text(row: BalanceConfirmation) -> str:
+    """Its code, in groups."""
+    return documents.codes.grouped(row.code)
+
+
 def download(confirmation_id: str, customer_id: str) -> BalanceConfirmation:
     """With its PDF; that it was taken is recorded. Raises NotFound, also while it is being made."""
     with db.transaction() as session:

@@ -132,6 +132,7 @@ WORDS: Final[dict[str, str]] = {
     "invoice.brought_back": N_("Invoice %(number)s issued again after a restore, with its number"),
     "invoice.rendered": N_("PDF of the invoice created"),
     "invoice.mailed": N_("Invoice sent to %(to)s"),
+    "mail.bounced": N_("E-mail to %(to)s came back: %(answer)s"),
     "invoice.sent_again": N_("Invoice %(number)s sent again to %(to)s"),
     "payment_confirmation.held": N_("Payment confirmation held back: no font has these characters: %(missing)s"),
     "payment_confirmation.accepted": N_("Payment confirmation %(number)s sent despite missing characters"),

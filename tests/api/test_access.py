@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +21,10 @@ from portal.documents import service as receipts
 from portal.documents.models import PaymentDocument
 from portal.identity import policy
 from portal.identity.models import CustomerRole
+from portal.invoices import service as invoices
+from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.payment_methods.models import PaymentMethod
+from portal.statements import confirmations
 from portal.webhook_endpoints import queries as endpoint_queries
 from portal.webhook_endpoints import service as webhook_endpoints
 from tests import factories
@@ -39,6 +43,7 @@ GET    /api/customers/me                  401    200   200   200    200   403   
 GET    /api/invoices                      401    200   200   200    200   200     200      200   200
 GET    /api/invoices/<id>                 401    200   200   200    404   200     200      200   200
 POST   /api/invoices                      401    403   403   403    403   201     201      201   201
+POST   /api/invoices/<id>/void            401    403   403   403    403   403     200      200   403
 GET    /api/invoices/<id>/credits         401    200   200   200    404   200     200      200   200
 POST   /api/invoices/<id>/credits         401    403   403   403    403   403     201      201   403
 GET    /api/invoices/<id>/write-offs      401    403   403   403    403   403     200      200   403
@@ -72,6 +77,10 @@ GET    /api/receipts/<id>                 401    200   200   200    404   200   
 GET    /api/receipts/download/<id>        401    200   200   200    404   200     200      200   200
 GET    /api/receipts/<id>/e-invoice       401    404   404   404    404   404     404      404   404
 GET    /api/receipts/<id>/xrechnung       401    404   404   404    404   404     404      404   404
+POST   /api/receipts/<id>/mail            401    403   403   403    403   200     200      200   403
+POST   /api/balance-confirmations         401    403   403   403    403   403     201      201   403
+GET    /api/balance-confirmations/<id>    401    403   403   403    403   403     200      200   403
+GET    /api/balance-confirmations/<id>/pdf 401   403   403   403    403   403     503      503   403
 GET    /api/statements                    401    200   200   200    404   200     200      200   200
 GET    /api/statements/pdf                401    503   503   503    404   503     503      503   503
 GET    /api/endpoints                     401    200   403   403    200   403     403      403   403
@@ -118,6 +127,7 @@ class House:
         return next(
             name
             for name in (
+                "balance-confirmations",
                 "invoice-credits",
                 "invoices",
                 "write-offs",
@@ -136,6 +146,10 @@ class House:
             for row in self._endpoints():
                 webhook_endpoints.remove_endpoint(self.customer_id, row)
             return webhook_endpoints.add_endpoint(self.customer_id, HOOK, ["invoice.paid"], "", "")[0].id
+        if noun == "balance-confirmations":
+            with db.transaction() as session:
+                staff_id = factories.staff(session).id
+            return confirmations.confirm(self.customer_id, self._day_with_a_balance(), staff_id, "en")
         with db.transaction() as session:
             if noun == "staff":
                 return factories.staff(session).id
@@ -157,6 +171,11 @@ class House:
             receipt.pdf, receipt.pdf_sha256 = b"%PDF-1.7", PDF_DIGEST
         return receipt_id
 
+    def _day_with_a_balance(self) -> date:
+        """Yesterday, when something was booked."""
+        invoices.issue(InvoiceDraft(self.customer_id, "eur", (LineDraft("Green electricity", 1_000, 100_00, 1900),)))
+        return company_days.today() - timedelta(days=1)
+
     def _endpoints(self) -> list[str]:
         with db.reading() as session:
             return [row.id for row in endpoint_queries.endpoints(session, self.customer_id)]
@@ -165,6 +184,8 @@ class House:
         line = {"description": "Green electricity", "unit_price": 100_00}
         if route == "/api/payments/process":
             return {"invoice_id": self._fresh("invoices")}
+        if route == "/api/balance-confirmations":
+            return {"customer_id": self.customer_id, "day": self._day_with_a_balance().isoformat()}
         if route == "/api/payments/refund":
             return {"payment_id": self._fresh("payments"), "amount": 1_00, "reason": "product_not_received"}
         bodies: dict[str, dict[str, Any]] = {
@@ -173,6 +194,7 @@ class House:
             "/api/invoices": {"customer_id": self.customer_id, "currency": "eur", "lines": [line]},
             "/api/staff/<id>/role": {"role": "approver"},
             "/api/invoices/<id>/credits": {"reason": "One came back.", "lines": [{"line": 1, "net": 1_00}]},
+            "/api/invoices/<id>/void": {"reason": "Billed twice."},
             "/api/invoices/<id>/write-offs": {"reason": "Insolvent."},
             "/api/write-offs/<id>/rejection": {"reason": "They pay."},
             "/api/write-offs/<id>/reversal": {"reason": "They paid."},

@@ -13,6 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from portal.accounts.models import Customer
+from portal.content import mail
 from portal.core import audit, company_days, config, db
 from portal.documents import e_invoices, facts, pdf, queries, service
 from portal.documents.models import InvoiceDocument
@@ -208,3 +210,81 @@ def test_a_mail_server_that_refuses_it_is_told_to_staff(
     factories.sign_in(client, staff)
     shown = client.get(f"/support/invoices/{invoice_id}").text
     assert "The mail server refused it" in shown and "come again" in shown
+
+
+REPORT = """\
+From: Mail Delivery Subsystem <mailer-daemon@mx.example>
+To: billing@portal.test
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="xx"
+
+--xx
+Content-Type: text/plain; charset=us-ascii
+
+I am sorry to inform you that your message could not be delivered.
+
+--xx
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+Arrival-Date: Mon, 30 Nov 2026 10:00:00 +0000
+
+Final-Recipient: rfc822; Books@Spree.test
+Action: {action}
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 No such user
+
+--xx
+Content-Type: {headers}
+
+From: billing@portal.test
+To: books@spree.test
+Message-ID: {message_id}
+
+--xx--
+"""
+
+
+@pytest.mark.database("sqlite")
+def test_a_mail_that_came_back_is_told_to_staff_and_customer_until_one_arrives(
+    app: Flask, client: FlaskClient, smtp: Mailbox, invoice_id: str
+) -> None:
+    with app.app_context():
+        work()
+    [message] = smtp.messages
+    command = app.test_cli_runner()
+
+    def bounced(**values: str) -> tuple[int, str]:
+        told = {"action": "failed", "headers": "text/rfc822-headers", "message_id": str(message["Message-ID"])} | values
+        ran = command.invoke(args=["mail", "bounced"], input=REPORT.format(**told))
+        return ran.exit_code, ran.output
+
+    # Anyone can write that an address is dead.
+    for wrong in ({"message_id": "<forged@portal.test>"}, {"action": "delayed"}):
+        assert bounced(**wrong)[0] == 1
+    assert command.invoke(args=["mail", "bounced"], input="Subject: Hello\n\nNot a report.\n").exit_code == 1
+    document = document_of(invoice_id)
+    with db.reading() as session:
+        assert mail.refused(session, document.customer_id) == {}
+    for headers in ("message/rfc822", "text/rfc822-headers"):
+        assert bounced(headers=headers) == (0, "books@spree.test: 5.1.1 smtp; 550 5.1.1 No such user\n")
+
+    with db.transaction() as session:
+        staff = factories.staff(session)
+        owner = factories.user(session, session.get_one(Customer, document.customer_id))
+    factories.sign_in(client, owner)
+    assert "Refused by the mail server" in client.get("/account/recipients").text
+    assert client.get(f"/documents/{document.id}/pdf").status_code == 200
+    assert client.get(f"/documents/{document.id}/pdf").status_code == 200
+    factories.sign_in(client, staff)
+    page = client.get(f"/support/invoices/{invoice_id}").text
+    assert "The last e-mail to books@spree.test was refused, or came back" in page
+    assert "550 5.1.1 No such user" in page
+    assert "Downloaded by the customer 2 times" in page
+    assert "books@spree.test" in client.get(f"/support/customers/{document.customer_id}").text
+    with app.app_context():
+        service.send_again(document.id)
+        work()
+    with db.reading() as session:
+        assert mail.refused(session, document.customer_id) == {}

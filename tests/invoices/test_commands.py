@@ -13,7 +13,9 @@ from portal.accounts.models import Customer
 from portal.core import audit, db
 from portal.documents.models import Document
 from portal.invoices import queries
+from portal.jobs import outbox
 from tests.invoices.conftest import Issue
+from tests.smtp import Mailbox
 
 pytestmark = pytest.mark.database("sqlite")
 
@@ -40,6 +42,26 @@ def test_one_invoice(app: Flask, customer: Customer) -> None:
     assert invoice.reference == "PO 7"
     assert (invoice.due_on - invoice.issued_on).days == 30
     assert event.actor_kind == "cli"
+
+
+def test_an_invoice_is_sent_again_when_its_document_is_made(
+    app: Flask, customer: Customer, issue: Issue, smtp: Mailbox
+) -> None:
+    def work() -> None:
+        while claimed := outbox.claim("worker", 1, lease_seconds=0):
+            outbox.run(claimed[0], "worker")
+
+    number = issue().number
+    early = flask(app, "invoice", "send", number)
+    assert early.exit_code == 1
+    assert "It is sent as soon as it is ready." in early.output
+    with app.app_context():
+        work()
+    done = flask(app, "invoice", "send", number)
+    assert (done.exit_code, done.output) == (0, f"{number}: sent to {customer.email}\n")
+    with app.app_context():
+        work()
+    assert [message["To"] for message in smtp.messages] == [customer.email] * 2
 
 
 @pytest.mark.parametrize(
