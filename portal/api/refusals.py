@@ -49,6 +49,8 @@ NOT_OF_THE_API: Final = frozenset(
         "by_provider",
         "vies_off",
         "no_network",
+        "no_bounce",
+        "files_being_read",
     }
 )
 
@@ -87,6 +89,7 @@ STATUSES: Final = {
 }
 
 MEANINGS: Final = {
+    "confirmation_being_made": "Ask again after the seconds in Retry-After.",
     "bad_request": "The request cannot be read at all. Look at its encoding, and at characters that no text has, such as NUL.",
     "malformed_json": "The body is not one JSON object, is nested deeper than 8 levels, or has a key twice.",
     "idempotency_key_missing": "This operation needs one Idempotency-Key, of 8 to 255 visible ASCII characters. Nothing was done.",

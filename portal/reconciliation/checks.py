@@ -9,13 +9,15 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, String, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, String, case, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core import audit, clock, company_days, db, method_kinds
 from portal.core.db import UTCDateTime
 from portal.documents.models import Document, PaymentDocument, RefundDocument
-from portal.ledger import Posting
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
+from portal.ledger import LedgerAccount, Posting
 from portal.payments.models import Confirmation, Payment
 from portal.payments.statuses import PaymentStatus
 from portal.reconciliation.run import Checkpoint, DiscrepancyDraft, Run
@@ -28,6 +30,8 @@ from portal.refunds.statuses import RefundStatus
 STUCK_AFTER: Final = timedelta(minutes=15)
 # The same customer, amount and text within this time is hardly meant.
 CHARGED_TWICE_WITHIN: Final = timedelta(hours=24)
+# Of an invoice, what its postings say otherwise than its row.
+INVOICE_CODES: Final = ("invoice_total", "invoice_due", "invoice_credited", "invoice_written_off")
 # Of one kind: who has more than these has one fault many times.
 MOST: Final = 100
 
@@ -44,6 +48,7 @@ def all_of_them(run: Run, _after: str | None) -> Iterator[Checkpoint]:
         stuck_payments,
         stuck_refunds,
         charged_twice,
+        invoices_add_up,
     ):
         if run.recovering and check in _HELD:
             run.incomplete.update(_HELD[check])
@@ -57,12 +62,12 @@ def all_of_them(run: Run, _after: str | None) -> Iterator[Checkpoint]:
         yield Checkpoint("audit_trail")
 
 
-def _rows(run: Run, query: Any, code: str) -> list[Any]:
+def _rows(run: Run, query: Any, *codes: str) -> list[Any]:
     """At most MOST of them; where there may be more, the run does not know which ones have gone."""
     with db.reading() as session:
         found = list(session.execute(query.limit(MOST)))
     if len(found) == MOST:
-        run.incomplete.add(code)
+        run.incomplete.update(codes)
     return found
 
 
@@ -206,6 +211,67 @@ def _is_back(session: Session, payment: Payment) -> bool:
 
 def _two_debts(payment: Payment, first: Payment) -> bool:
     return None not in {payment.invoice_id, first.invoice_id} and payment.invoice_id != first.invoice_id
+
+
+def invoices_add_up(run: Run) -> None:
+    """J: what an invoice was issued over is, by the postings, what is due, was paid, credited and written off of it, as its row says.
+
+    Of those with a posting in the span, or of all in a full run. What was paid is the rest of the others: it needs no sum of its own.
+    """
+    receivables, sold_on = LedgerAccount.RECEIVABLES, (LedgerAccount.REVENUE, LedgerAccount.TAX)
+    owed_by, paid_by = Posting.debit == receivables, Posting.credit == receivables
+    is_credit = Posting.kind.in_(("credit", "credit_tax"))
+
+    def balance(more: Any, less: Any) -> Any:
+        return func.sum(case((more, Posting.amount_minor), (less, -Posting.amount_minor), else_=0))
+
+    changed = select(Posting.item_id).where(Posting.at >= run.since, Posting.item_id.is_not(None))
+    by_item = (
+        select(
+            Posting.item_id.label("item"),
+            balance(owed_by, paid_by).label("due"),
+            balance(owed_by & Posting.credit.in_(sold_on), paid_by & Posting.debit.in_(sold_on) & ~is_credit).label(
+                "sold"
+            ),
+            balance(paid_by & is_credit, owed_by & is_credit).label("credited"),
+            balance(
+                paid_by & (Posting.debit == LedgerAccount.BAD_DEBTS),
+                owed_by & (Posting.credit == LedgerAccount.BAD_DEBTS),
+            ).label("written_off"),
+            func.max(Posting.at).label("at"),
+        )
+        .where(Posting.item_id.is_not(None) if run.is_full_run else Posting.item_id.in_(changed))
+        .group_by(Posting.item_id)
+        .having(
+            func.sum(case((Posting.kind == "invoice", 1), else_=0)) > 0
+        )  # else it was issued before this was booked
+        .subquery()
+    )
+    is_now = Invoice.status
+    stated = {
+        "total": (by_item.c.sold, case((is_now == InvoiceStatus.VOID, 0), else_=Invoice.total_minor)),
+        "due": (by_item.c.due, case((is_now == InvoiceStatus.OPEN, Invoice.due_minor), else_=0)),
+        "credited": (by_item.c.credited, Invoice.credited_minor),
+        "written_off": (by_item.c.written_off, case((is_now == InvoiceStatus.WRITTEN_OFF, Invoice.due_minor), else_=0)),
+    }
+    columns = [
+        column.label(f"{side}_{name}")
+        for name, pair in stated.items()
+        for side, column in zip(("books", "row"), pair, strict=True)
+    ]
+    wrong = or_(*(ours != rows for ours, rows in stated.values()))
+    query = (
+        select(Invoice, by_item.c.at, *columns)
+        .join(by_item, by_item.c.item == Invoice.id)
+        .where(wrong)
+        .order_by(Invoice.id)
+    )
+    for invoice, at, *found in _rows(run, query, *INVOICE_CODES):
+        pairs = zip(stated, found[::2], found[1::2], strict=True)
+        name, ours, rows = next((name, int(ours), int(rows)) for name, ours, rows in pairs if ours != rows)
+        facts = {"invoice": invoice.number, "ours_minor": ours, "stated_minor": rows, "difference_minor": ours - rows}
+        facts["currency"] = invoice.currency
+        run.record(DiscrepancyDraft(f"invoice_{name}", invoice.id, facts, about_at=at))
 
 
 def totals(run: Run) -> None:

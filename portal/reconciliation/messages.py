@@ -155,6 +155,22 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "duplicate; if it was intended, resolve the discrepancy here."
         ),
     ),
+    "invoice_total": (
+        N_("Invoice %(invoice)s, billed: ledger %(ours)s, invoice %(stated)s, difference %(difference)s"),
+        _NOT_BY_HAND,
+    ),
+    "invoice_due": (
+        N_("Invoice %(invoice)s, due: ledger %(ours)s, invoice %(stated)s, difference %(difference)s"),
+        _NOT_BY_HAND,
+    ),
+    "invoice_credited": (
+        N_("Invoice %(invoice)s, credited: ledger %(ours)s, invoice %(stated)s, difference %(difference)s"),
+        _NOT_BY_HAND,
+    ),
+    "invoice_written_off": (
+        N_("Invoice %(invoice)s, written off: ledger %(ours)s, invoice %(stated)s, difference %(difference)s"),
+        _NOT_BY_HAND,
+    ),
     "totals_differ": (
         N_("%(currency)s: ledger %(ours)s, Stripe %(stripe)s, difference %(difference)s"),
         N_(
@@ -189,6 +205,7 @@ FACTS: Final = {
     "first": N_("First payment"),
     "refund": N_("Refund"),
     "document": N_("Document"),
+    "invoice": N_("Invoice"),
     "posting": N_("Journal entry"),
     "reference": N_("Reference"),
     "ours": N_("Our books"),

@@ -90,6 +90,7 @@ STEPS: Final = (
         (
             *("paid_unposted", "over_refunded", "receipt_missing", "credit_note_missing", "document_unsent"),
             "charged_twice",
+            *checks.INVOICE_CODES,
         ),
     ),
     Step("stuck", lambda _run, _after: iter(()), ("stuck", "stuck_refund"), whole=True),

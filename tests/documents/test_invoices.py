@@ -275,8 +275,8 @@ def test_a_mail_that_came_back_is_told_to_staff_and_customer_until_one_arrives(
         owner = factories.user(session, session.get_one(Customer, document.customer_id))
     factories.sign_in(client, owner)
     assert "Refused by the mail server" in client.get("/account/recipients").text
-    assert client.get(f"/documents/{document.id}/pdf").status_code == 200
-    assert client.get(f"/documents/{document.id}/pdf").status_code == 200
+    assert client.get(f"/receipts/{document.id}/pdf").status_code == 200
+    assert client.get(f"/receipts/{document.id}/pdf").status_code == 200
     factories.sign_in(client, staff)
     page = client.get(f"/support/invoices/{invoice_id}").text
     assert "The last e-mail to books@spree.test was refused, or came back" in page

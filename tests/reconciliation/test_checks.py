@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 import time_machine
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal import ledger
 from portal.core import clock, db
 from portal.core.db import new_id
 from portal.core.money import Money
+from portal.invoices import crediting, writing_off
+from portal.invoices import service as invoices
+from portal.invoices.credit_lines import Wanted
+from portal.invoices.drafts import InvoiceDraft, LineDraft
+from portal.invoices.models import Invoice
 from portal.ledger import LedgerAccount
 from portal.payments.models import Confirmation
 from portal.reconciliation import checks, transactions
@@ -267,3 +273,41 @@ def test_what_was_given_back_up_to_the_cent_is_not_too_much(database: str) -> No
     run = a_run()
     checks.over_refunded(run)
     assert run.drafts == []
+
+
+def test_an_invoice_that_does_not_add_up_by_its_postings_is_named(database: str, settings: object) -> None:
+    with db.transaction() as session:
+        customer_id = factories.customer(session).id
+    first, second = factories.reviewer(), factories.reviewer()
+    line = LineDraft("Green electricity", 1_000, 100_00, 1900)
+
+    def issue() -> str:
+        return invoices.issue(InvoiceDraft(customer_id, "eur", (line,))).id
+
+    untouched, credited, given_up, void, paid = (issue() for _ in range(5))
+    crediting.credit(credited, first, reason="One came back.", lines=[Wanted(1, None, 10_00)])
+    writing_off.approve(writing_off.propose(given_up, first, reason="Insolvent.").id, second)
+    invoices.void(void, "Billed twice")
+    factories.record_outside(paid, amount=Money(50_00, "eur"))
+
+    def found(kind: RunKind = RunKind.FREQUENT) -> list[tuple[str, str]]:
+        now = clock.now()
+        run = Run(kind, now - timedelta(days=1), now, now, dry=True)
+        checks.invoices_add_up(run)
+        return [(draft.subject, draft.code.removeprefix("invoice_")) for draft in run.drafts]
+
+    assert found() == found(RunKind.NIGHTLY) == []
+    wrong = [
+        (untouched, {"credited_minor": 1}, "due"),
+        (credited, {"credited_minor": 0}, "due"),
+        (paid, {"paid_minor": 0}, "due"),
+    ]
+    wrong += [(given_up, {"paid_minor": 1}, "written_off"), (void, {"status": "open"}, "total")]
+    for invoice_id, values, figure in wrong:
+        with db.transaction() as session:
+            row = session.get_one(Invoice, invoice_id)
+            before = {name: getattr(row, name) for name in values}
+            session.execute(update(Invoice).where(Invoice.id == invoice_id).values(**values))
+        assert found() == found(RunKind.NIGHTLY) == [(invoice_id, figure)]
+        with db.transaction() as session:
+            session.execute(update(Invoice).where(Invoice.id == invoice_id).values(**before))
