@@ -254,7 +254,7 @@ def invoices_add_up(run: Run) -> None:
         "credited": (by_item.c.credited, Invoice.credited_minor),
         "written_off": (by_item.c.written_off, case((is_now == InvoiceStatus.WRITTEN_OFF, Invoice.due_minor), else_=0)),
     }
-    columns = [
+    columns: list[Any] = [
         column.label(f"{side}_{name}")
         for name, pair in stated.items()
         for side, column in zip(("books", "row"), pair, strict=True)

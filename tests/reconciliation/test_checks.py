@@ -297,7 +297,7 @@ def test_an_invoice_that_does_not_add_up_by_its_postings_is_named(database: str,
         return [(draft.subject, draft.code.removeprefix("invoice_")) for draft in run.drafts]
 
     assert found() == found(RunKind.NIGHTLY) == []
-    wrong = [
+    wrong: list[tuple[str, dict[str, Any], str]] = [
         (untouched, {"credited_minor": 1}, "due"),
         (credited, {"credited_minor": 0}, "due"),
         (paid, {"paid_minor": 0}, "due"),
