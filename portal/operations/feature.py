@@ -7,7 +7,7 @@ from typing import Final
 from portal.content import anchors
 from portal.core.errors import N_
 from portal.core.permissions import Permission
-from portal.operations import alerts, cli, mail_cli, views
+from portal.operations import alerts, cli, views
 from portal.operations.waiting import waiting
 from portal.web.features import Feature, NavigationEntry
 
@@ -17,7 +17,7 @@ _COVERED: Final = ("operations", "support_api_clients", "support_staff")
 FEATURE = Feature(
     blueprints=(views.bp,),
     jobs=(anchors, alerts),
-    commands=(cli.record, mail_cli.mails),
+    commands=(cli.record, cli.mails),
     waiting=(waiting,),
     navigation=(
         NavigationEntry(

@@ -45,6 +45,7 @@ PUBLIC = frozenset(
         "models",
         "jobs",
         "statuses",
+        "downloads",
         "drafts",
         "details",
         "access",
