@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stripe
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
@@ -73,6 +74,9 @@ os.environ["PORTAL_DATABASE_URL"] = (
 hypothesis_settings.register_profile("portal", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("portal")
 
+
+# Between two tries the SDK sleeps half a second, which hundreds of lost answers would wait for.
+stripe.HTTPClient.INITIAL_DELAY = 0.01
 
 keep_routes()
 keep_statements()

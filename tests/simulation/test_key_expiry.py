@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
-import stripe
 import time_machine
 from flask import Flask
 
@@ -70,10 +69,7 @@ class Time:
 
 
 @pytest.fixture
-def time(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> Time:
-    monkeypatch.setattr(
-        stripe.HTTPClient, "INITIAL_DELAY", 0.01
-    )  # how long the SDK waits before it tries again, in seconds
+def time(counter: Counter) -> Time:
     return Time(counter.sandbox)
 
 
