@@ -853,12 +853,14 @@ def test_absurd_dates_numbers_and_texts_are_no_mistake_of_ours(house: House, who
     assert {"paid_on", "password", "month"} <= set(names)
     prefixes = ("", "profile-", "new-", f"{house.ids['user_id']}-", f"{house.ids['staff_id']}-")
     column = EVERYONE.index(who)
-    for value in ABSURD:
-        asked = "&".join(f"{name}={quote_plus(value)}" for name in names)
-        typed = "&".join(f"{prefix}{name}={quote_plus(value[:400])}" for prefix in prefixes for name in names)
+    for turn in range(len(ABSURD)):
+        # Each name has each of them in one turn, so that no address holds five thousand digits for each name.
+        values = [(name, ABSURD[(turn + place) % len(ABSURD)]) for place, name in enumerate(names)]
+        asked = "&".join(f"{name}={quote_plus(value)}" for name, value in values)
+        typed = "&".join(f"{prefix}{name}={quote_plus(value[:400])}" for prefix in prefixes for name, value in values)
         token = {"X-CSRFToken": factories.csrf_token(browser)}
         for method, rule in EXPECTED:
-            if is_refused_to_some(EXPECTED[method, rule], column) and value != ABSURD[0]:
+            if turn and is_refused_to_some(EXPECTED[method, rule], column):
                 continue  # who may not is refused before anything is read
             if method == "GET":
                 answer = browser.get(house.address(rule), query_string=asked)
@@ -868,7 +870,7 @@ def test_absurd_dates_numbers_and_texts_are_no_mistake_of_ours(house: House, who
                 form: dict[str, Any] = {"data": typed, "content_type": "application/x-www-form-urlencoded"}
                 answer = browser.open(house.address(rule), method=method, headers=token, **form)
             # Stripe is not there.
-            assert answer.status_code < 500 or answer.status_code == 503, (method, rule, value[:20])
+            assert answer.status_code < 500 or answer.status_code == 503, (method, rule, turn)
         assert browser.post("/account/profile", headers=token).status_code == 422, "what was sent had the right token"
 
 
