@@ -49,6 +49,7 @@ LONG = (
     "/test_fuzz.py",
     "/test_every_page.py",
     "/test_access.py",
+    "/test_demo.py",
     "/test_clean_up.py",
     "/recovery/",
     "/flows/",
