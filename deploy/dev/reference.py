@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from deploy.dev import personal_data
 from deploy.dev.processes import ROOT
 from portal.api import refusals
 from portal.core import config, crash, permissions
@@ -61,6 +62,7 @@ def pages(app: Flask) -> dict[str, str]:
         "events.md": events,
         "documents.md": documents,
         "jobs.md": jobs,
+        "personal-data.md": personal,
         "crash-points.md": crash_points,
     }
     return {name: page() for name, page in made.items()}
@@ -341,6 +343,16 @@ def roles() -> str:
 
 
 # Error codes
+
+
+def personal() -> str:
+    return _page(
+        "Personal data",
+        personal_data.INTRO,
+        f"## By kind\n\n{_table(personal_data.KINDS_HEAD, personal_data.kinds())}",
+        "## By field\n\nAll that tells of a person. Nothing else in the database does: a test holds this table to its columns.\n\n"
+        + _table(personal_data.FIELDS_HEAD, list(personal_data.fields())),
+    )
 
 
 def error_codes() -> str:

@@ -53,10 +53,12 @@ def deactivate(customer_id: str, reason: str, *, by: str) -> None:
 def reactivate(customer_id: str) -> None:
     """Whoever could sign in before can again, in the role they had; automatic payment stays off until the customer turns it on.
 
-    An invitation that was open has to be sent anew. A second call changes nothing. Raises NotFound.
+    An invitation that was open has to be sent anew. A second call changes nothing. Raises NotFound, and queries.Erased.
     """
     with db.transaction() as session:
         customer = queries.customer(session, customer_id, lock=True)
+        if customer.erased_at is not None:
+            raise queries.Erased
         if customer.deactivated_at is None:
             return
         customer.deactivated_at = None

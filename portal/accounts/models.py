@@ -79,6 +79,8 @@ class Customer(Base):
     # Rises with every change of the details: who has read an older one changes nothing.
     version: Mapped[int] = mapped_column(Integer, default=1)
     deactivated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Who it was is not known any more (portal.privacy.erasing): it stays deactivated.
+    erased_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         Index("ix_customers_email", "email"),

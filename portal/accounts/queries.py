@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from portal.accounts.models import Customer, CustomerWord, DocumentRecipient, RecipientMail, WordTrigram, words_of
 from portal.core import clock, spelling, texts
 from portal.core.db import begins_with
+from portal.core.errors import N_, Conflict
 from portal.core.permissions import Role
 from portal.identity.models import AccountToken, CustomerRole, SecondFactorReset, TokenPurpose, User
 from portal.identity.queries import normal_email, one_row
@@ -21,6 +22,11 @@ RESET_LASTS: Final = timedelta(hours=24)
 # Of a misspelled word: so many trigrams of others like its own are looked at, and so many of those words that share most of them compared.
 MOST_SHARING: Final = 30_000
 MOST_COMPARED: Final = 200
+
+
+class Erased(Conflict):
+    code = "customer_erased"
+    message = N_("This customer was erased, and does not come back. Please create a new one.")
 
 
 def customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:

@@ -331,13 +331,15 @@ def change_details(customer_id: str, version: int, details: Details) -> None:
     """All that staff may change about a customer; documents that were issued keep what they say.
 
     `version` is that of the customer which the form showed. The address that was billed until now is told of a new one by mail.
-    Raises NotFound, StaleDetails, and Invalid, naming the field that is wrong; then nothing has been written. A second call with the same
-    version is stale.
+    Raises NotFound, StaleDetails, queries.Erased, and Invalid, naming the field that is wrong; then nothing has been written. A second call
+    with the same version is stale.
     """
     email = email_addresses.checked(details.email)
     refuse_unreachable(email)
     with db.transaction() as session:
         customer = queries.customer(session, customer_id, lock=True)
+        if customer.erased_at is not None:
+            raise queries.Erased
         if customer.version != version:
             raise StaleDetails
         before = customer.email

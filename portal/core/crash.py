@@ -64,6 +64,7 @@ POINTS: Final[dict[str, str]] = {
     "document marked": "Open. The document is marked as mailed.",
     "credit note revoked": "Open. A credit note is marked as revoked. Nobody was told.",
     "pack part made": "A part of a ZIP of documents is made. It is not stored.",
+    "table erased": "What a customer has in one table is erased. In the next one it is not.",
     # events of Stripe's
     "event verified": "A webhook is really Stripe’s. Nothing of it is written.",
     "event acknowledged": "An event is stored for good. Stripe has no answer.",

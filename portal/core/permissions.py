@@ -93,7 +93,7 @@ TABLE: Final = (
     Right(Permission.DEACTIVATE_CUSTOMERS, "deactivate a customer, and bring it back", _APPROVERS),
     Right(
         Permission.ANSWER_PRIVACY_REQUESTS,
-        "export all data about a customer",
+        "export all data about a customer, propose to erase one, and decide about what a customer or a colleague asks for",
         _APPROVERS,
     ),
     Right(Permission.ISSUE_INVOICES, "issue an invoice", _DESK, frozenset({"invoices:write"})),

@@ -159,4 +159,10 @@ MONEY: Final = (
     ),
     Held("former_stripe_customers", kinds.CARDS, "customer_id"),
     Held("postings", kinds.BOOKS, "customer_id"),
+    Held(
+        "erasures",
+        kinds.ERASURES,
+        "customer_id",
+        personal={"reason": "why it is asked for", "rejection": "why not"},
+    ),
 )

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from portal.core.errors import N_
+
 # Years after the end of the one in which something came about. Another country's law may ask for more.
 YEARS_OF_BOOKS: Final = 10
 YEARS_OF_VOUCHERS: Final = 8
@@ -84,7 +86,9 @@ SIGN_INS: Final = Kind(
 )
 VOUCHERS: Final = Kind(
     "vouchers",
-    "invoices, payments, refunds, disputes, documents with their PDF, checks of VAT IDs, agreements to be charged automatically",
+    N_(
+        "invoices, payments, refunds, disputes, documents with their PDF, checks of VAT IDs, agreements to be charged automatically"
+    ),
     "to bill, to be paid, and to prove both",
     Ground.LAW,
     "8 years after the end of their year",
@@ -94,7 +98,7 @@ VOUCHERS: Final = Kind(
 )
 BOOKS: Final = Kind(
     "books",
-    "postings, and the audit trail: who did what, when, and from which address",
+    N_("postings, and the audit log: who did what, when, and from which address"),
     "to keep the books, and to prove that nobody changed them",
     Ground.LAW,
     "10 years after the end of their year",
@@ -104,14 +108,14 @@ BOOKS: Final = Kind(
 )
 LETTERS: Final = Kind(
     "letters",
-    "why a refund was asked for, what was written about it, and the evidence in a dispute",
+    N_("why a refund was asked for, what was written about it, and the evidence in a dispute"),
     "to decide, and to answer for it",
     Ground.LAW,
     "6 years after the end of their year",
     AtErasure.KEPT,
     YEARS_OF_LETTERS,
     "§ 147 (1) no. 2, 3 and (3) AO; GDPR, article 17 (3) b and e",
-    jobs=("privacy.sweep",),
+    jobs=("privacy.sweep_by_schedule",),
 )
 MAILS: Final = Kind(
     "mails",
@@ -121,7 +125,7 @@ MAILS: Final = Kind(
     "6 years after the end of their year",
     AtErasure.PSEUDONYMISED,
     YEARS_OF_LETTERS,
-    jobs=("privacy.sweep",),
+    jobs=("privacy.sweep_by_schedule",),
 )
 CARDS: Final = Kind(
     "cards",
@@ -158,6 +162,15 @@ FILES: Final = Kind(
     AtErasure.REMOVED,
     jobs=("documents.sweep_archives", "statements.sweep", "invoices.sweep_previews", "privacy.sweep"),
 )
+ERASURES: Final = Kind(
+    "erasures",
+    N_("that an erasure was asked for, who decided, and what was kept"),
+    "to prove that it was done",
+    Ground.LAW,
+    "as long as the portal; they name the customer by its number alone",
+    AtErasure.KEPT,
+    law="GDPR, article 5 (2)",
+)
 STRIPE: Final = Kind(
     "events from Stripe",
     "what Stripe told of a payment, as it was sent",
@@ -165,7 +178,7 @@ STRIPE: Final = Kind(
     Ground.CONTRACT,
     "their text 90 days after it was applied; that there was one, as long as the portal",
     AtErasure.SWEPT,
-    jobs=("privacy.sweep",),
+    jobs=("privacy.sweep_by_schedule",),
 )
 REQUESTS: Final = Kind(
     "requests",
@@ -206,6 +219,7 @@ KINDS: Final = (
     NOTES,
     ENDPOINTS,
     FILES,
+    ERASURES,
     STRIPE,
     REQUESTS,
     STAFF,

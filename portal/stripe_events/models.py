@@ -20,6 +20,7 @@ class EventStatus(StrEnum):
 
 
 _DELIVERED: Final = text("delivered")
+HAS_BODY: Final = text("length(body) > 0")  # the text of others is over its time
 _RECEIVED: Final = text(f"status IN ('{EventStatus.RECEIVED}')")
 
 
@@ -49,6 +50,7 @@ class StripeEvent(Base):
         # Events that wait, by what they are about: see handlers.served_together.
         Index("ix_stripe_events_intent", "intent_id", sqlite_where=_RECEIVED, postgresql_where=_RECEIVED),
         Index("ix_stripe_events_type", "type", "received_at", "id"),
+        Index("ix_stripe_events_bodies", "received_at", sqlite_where=HAS_BODY, postgresql_where=HAS_BODY),
         Index("ix_stripe_events_object", "object_id", "created_at"),
     )
 

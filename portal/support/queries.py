@@ -256,6 +256,8 @@ class Timeline:
 def timeline_of(session: Session, customer_id: str, cursor: str | None) -> Timeline:
     """All audit events of a customer, by pages. Raises NotFound for a cursor that nobody gave out."""
     query = select(AuditEvent).where(AuditEvent.customer_id == customer_id)
+    if erased_at := accounts.customer(session, customer_id).erased_at:
+        query = query.where(AuditEvent.at >= erased_at)  # who it was before stands in the trail alone
     if cursor is not None:
         if not (cursor.isdecimal() and len(cursor) <= 18):  # a number of an event fits into 64 bits
             raise NotFound
