@@ -41,6 +41,7 @@ _TEXTS: Final = {
     "charge": N_("Payment"),
     "debit": N_("Direct debit"),
     "debit_failed": N_("Direct debit failed"),
+    "debit_returned": N_("Direct debit returned by the bank"),
     "outside": N_("Payment received"),
     "outside_reversed": N_("Payment corrected"),
     "write_off": N_("Written off"),

@@ -35,6 +35,7 @@ POINTS: Final[dict[str, str]] = {
     "confirmation settled": "What became of the charge is stored. The confirmation still counts as unanswered.",
     "confirmation marked": "Open. The confirmation counts as answered. Customers’ systems were not told.",
     "debit booked": "Open. What Stripe has entered of a direct debit is posted. The payment’s status is as before.",
+    "debit returned": "Open. An invoice is due again, for its bank has taken a direct debit back. Nobody was told.",
     "charge posted": "Open. The charge is posted. The invoice is still unpaid.",
     "invoice paid": "Open. The invoice is marked as paid. The payment’s history does not show it.",
     "payment changed": "Open. The payment has its new status, step and audit event. Customers’ systems were not told.",

@@ -11,6 +11,7 @@ from portal.core import config, db
 from portal.core.errors import N_
 from portal.disputes import queries
 from portal.disputes.models import Dispute
+from portal.disputes.returning import is_final
 from portal.disputes.settling import ESCALATED
 
 INQUIRY: Final = N_("A bank asks about a payment of %(amount)s by %(customer)s")
@@ -67,6 +68,7 @@ def _send_about(dispute: Dispute, key: str, subject: str, template: str, **facts
         day=dispute.deadline,
         payment=dispute.payment,
         dispute=dispute,
+        is_final=is_final(dispute.payment),
         stripe_url=dispute.dashboard_url,
         **facts,
     )

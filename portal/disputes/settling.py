@@ -19,7 +19,7 @@ from portal.core.db import new_id
 from portal.core.enums import Unknown, parse
 from portal.core.errors import NotFound
 from portal.core.synced_rows import hold_for_review, touch
-from portal.disputes import jobs, queries, statuses
+from portal.disputes import jobs, queries, returning, statuses
 from portal.disputes.models import (
     FUNDS_REINSTATED,
     FUNDS_WITHDRAWN,
@@ -194,6 +194,12 @@ def _apply(session: Session, dispute: Dispute, found: gateway.Dispute, _nothing:
         hold_for_review(session, dispute, f"Stripe says {found.status} of a dispute that is {dispute.status}")
     crash.point("dispute changed")
     _book(session, dispute, found)
+    returning.follow(
+        session,
+        dispute,
+        has_withdrawn=any(one.amount.minor < 0 for one in found.balance_transactions),
+        has_returned=any(one.amount.minor > 0 for one in found.balance_transactions),
+    )
 
 
 def _change(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:

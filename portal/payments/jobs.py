@@ -28,7 +28,7 @@ def issue_receipt(payment_id: str) -> None:
 
 @job("reminders.mail_failed_debit", once_per=("payment_id", "charge_id"), lane=Lane.MESSAGES)
 def mail_failed_debit(payment_id: str, charge_id: str) -> None:
-    """Tell whoever pays that a direct debit has failed, and why."""
+    """Tell whoever pays that a direct debit has failed, or was taken back, and why."""
 
 
 @job("refunds.return_duplicate", once_per=("payment_id",), one_by_one=True)

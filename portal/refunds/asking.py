@@ -45,6 +45,9 @@ class AlreadyDecided(Conflict):
 _WHY_NOT: Final = {
     executing.NOT_PAID: N_("Only a successful payment can be refunded."),
     executing.DISPUTED: N_("This payment is disputed at the bank, so it cannot be refunded here as well."),
+    executing.METHOD_OVER: N_(
+        "Its payment method takes no refunds any more after so many days. Please pay the money back another way."
+    ),
 }
 
 

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from portal import gateway, stripe_sync
-from portal.core import audit, clock, config, crash, db, recovery
+from portal.core import audit, clock, company_days, config, crash, db, method_kinds, recovery
 from portal.core.db import database_now
 from portal.core.errors import Conflict
 from portal.core.money import Money
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 # Why a refund was not sent, beside Stripe's own reasons for one that failed.
 DISPUTED = "charge_disputed"
+METHOD_OVER = "refund_window_of_method_over"
 NOTHING_LEFT = "charge_already_refunded"
 NOT_PAID = "payment_not_succeeded"
 
@@ -108,7 +109,9 @@ def why_not(session: Session, payment: Payment) -> str:
         return NOT_PAID
     if disputes.blocking(session, payment.id) is not None:
         return DISPUTED
-    return ""
+    kind = method_kinds.of(payment.method_kind)
+    last = policy.last_day_of_method(kind, payment.succeeded_at) if kind and payment.succeeded_at else None
+    return METHOD_OVER if last is not None and company_days.today() > last else ""
 
 
 def _is_possible(row: Refund) -> bool:

@@ -17,6 +17,7 @@ _CARD_IS_GONE: Final = N_("Your bank sent the money back, because the card is no
 _DISPUTED: Final = N_(
     "This payment was disputed at the bank, so the money comes back to you that way if the bank decides so."
 )
+_WINDOW_OVER: Final = N_("The time within which payments by this method can be refunded is over.")
 _SENT_BACK: Final = N_("The money could not be sent to your card, or your bank sent it back.")
 
 FOR_CUSTOMERS: Final[dict[str, str]] = {
@@ -25,10 +26,12 @@ FOR_CUSTOMERS: Final[dict[str, str]] = {
     "charge_disputed": _DISPUTED,
     "charge_for_pending_refund_disputed": _DISPUTED,
     "charge_already_refunded": N_("The payment had been refunded already."),
+    "refund_window_of_method_over": _WINDOW_OVER,
 }
 
 # What is not here, a reason that Stripe has added since, is told as one that nobody gave.
 FOR_STAFF: Final[dict[str, str]] = {
+    "refund_window_of_method_over": _WINDOW_OVER,
     "lost_or_stolen_card": N_(
         "The card was reported lost or stolen, so the bank returned the money. Pay the customer another way."
     ),

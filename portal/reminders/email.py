@@ -23,6 +23,7 @@ from portal.reminders.models import InvoiceReminder
 
 _COMES_DUE: Final = N_("Invoice %(number)s from %(company)s is due on %(day)s")
 _DEBIT_FAILED: Final = N_("The direct debit for %(what)s to %(company)s failed")
+_RETURNED: Final = N_("Your bank has taken the direct debit back. Please pay in another way, or write to us.")
 # As long as the key of a mail may be.
 LONGEST_KEY: Final = 160
 _IS_DUE: Final = N_("Payment reminder: invoice %(number)s from %(company)s was due on %(day)s")
@@ -57,7 +58,7 @@ def send_copy(reminder_id: str, recipient_id: str) -> None:
 
 
 def send_failed_debit(payment_id: str, charge_id: str) -> None:
-    """Tell the billed address, and who paid, that the direct debit of this charge has failed, why, and how to pay now.
+    """Tell the billed address, and who paid, that the direct debit of this charge has failed, or was taken back, why, and how to pay now.
 
     At least once to each, with the same Message-ID. Nothing when something else was tried since, or nothing is owed any more.
     """
@@ -66,12 +67,13 @@ def send_failed_debit(payment_id: str, charge_id: str) -> None:
         invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
         customer = session.get_one(Customer, payment.customer_id)
         addresses = accounts.receipt_addresses(session, customer.id, payment.paid_by)
-    is_last = payment.stripe_charge_id == charge_id and payment.status in WAITING_FOR_CUSTOMER
+    is_returned = payment.has_succeeded
+    is_last = payment.stripe_charge_id == charge_id and (is_returned or payment.status in WAITING_FOR_CUSTOMER)
     if not is_last or (invoice is not None and invoice.status != InvoiceStatus.OPEN):
         return
     settings = config.current()
     locale = language.supported(customer.language)
-    advice = gateway.advice(payment.failure_code, payment.decline_code, debit=True)
+    advice = _RETURNED if is_returned else gateway.advice(payment.failure_code, payment.decline_code, debit=True)
     # Who has paid by a link sees no more of the customer than the link shows; so it is the link that everybody gets.
     pay_at = pay_links.for_invoice(invoice.id) if invoice else f"{settings.base_url}/payments/{payment.id}/pay"
     for address in dict.fromkeys(filter(None, [*addresses, payment.receipt_to])):

@@ -75,9 +75,10 @@ def recipients(session: Session, customer_id: str) -> list[DocumentRecipient]:
     return accounts.recipients(session, customer_id, RecipientMail.REMINDERS)
 
 
-def is_disputed(session: Session, invoice_id: str) -> bool:
-    """Whether a payment of the invoice is disputed, so that what is due of it is not certain."""
-    found = select(Payment.id).where(Payment.invoice_id == invoice_id, disputes.is_blocked(Payment.id))
+def is_disputed(session: Session, invoice: Invoice) -> bool:
+    """Whether a payment of the invoice is disputed, so that what is due of it is not certain. It is after a debit that was taken back."""
+    of_it = (Payment.invoice_id == invoice.id, Payment.opening == invoice.opening)
+    found = select(Payment.id).where(*of_it, disputes.is_blocked(Payment.id))
     return session.scalar(found.limit(1)) is not None
 
 
@@ -91,7 +92,7 @@ def hinders(session: Session, invoice: Invoice) -> str | None:
     standing = invoices.standings(session, [invoice])[invoice.id]
     if standing.status not in {InvoiceStanding.OPEN, InvoiceStanding.OVERDUE}:
         return "under_way"
-    return "disputed" if is_disputed(session, invoice.id) else None
+    return "disputed" if is_disputed(session, invoice) else None
 
 
 def hold(session: Session, invoice_id: str) -> ReminderHold | None:

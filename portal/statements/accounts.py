@@ -43,6 +43,7 @@ CREDIT_NOTE_CANCELED: Final = "credit_note_canceled"
 PAID_TWICE: Final = "paid_twice"
 CLOSED: Final = "closed"
 REOPENED: Final = "reopened"
+DEBIT_RETURNED: Final = "debit_returned"
 
 KINDS: Final = {
     INVOICE: N_("Invoice"),
@@ -58,12 +59,14 @@ KINDS: Final = {
     PAID_TWICE: N_("Amount paid twice"),
     CLOSED: N_("Closed without payment"),
     REOPENED: N_("Open again"),
+    DEBIT_RETURNED: N_("Direct debit returned by the bank"),
 }
 _KINDS_OF_POSTINGS: Final = {
     "invoice": INVOICE,
     "sale": SALE,
     "void": CANCELLATION,
     "charge": PAYMENT,
+    "debit_returned": DEBIT_RETURNED,
     "outside": OTHER_PAYMENT,
     "outside_reversed": OTHER_PAYMENT_REVERSED,
     "write_off": CLOSED,

@@ -211,6 +211,7 @@ WORDS: Final[dict[str, str]] = {
     "refund.nothing_owed": N_("Nothing is owed for the failed refund: %(note)s"),
     "refund.held_for_review": N_("Refund held for review: %(review_reason)s"),
     "refund.review_lifted": N_("Hold on the refund removed. It had been held for review: %(review_reason)s"),
+    "invoice.debit_returned": N_("Direct debit of %(amount)s returned by the bank: due again"),
     "dispute.opened": N_("Payment disputed: %(amount)s"),
     "dispute.changed": N_("Details of the dispute changed"),
     "dispute.money": N_("Dispute amount moved: %(amount)s, fee %(fee)s"),

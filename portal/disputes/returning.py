@@ -1,0 +1,64 @@
+"""A bank that takes a direct debit back has the last word: no evidence is looked at, and what the debit paid is owed again.
+
+Source: Stripe's pages on SEPA, ACH and Bacs Direct Debit (disputes are final; a bank that fails after it has paid disputes, too).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import ledger
+from portal.core import audit, crash, method_kinds
+from portal.core.money import Money
+from portal.core.synced_rows import hold_for_review
+from portal.disputes.models import Dispute
+from portal.disputes.statuses import DisputeStatus
+from portal.invoices import service as invoices
+from portal.ledger import LedgerAccount, Posting
+from portal.payments import jobs as payments
+from portal.payments.models import Payment
+
+
+def is_final(payment: Payment) -> bool:
+    """Whether a dispute of this payment cannot be answered."""
+    kind = method_kinds.of(payment.method_kind)
+    return kind is not None and kind.disputes is not None and kind.disputes.final
+
+
+def follow(session: Session, dispute: Dispute, *, has_withdrawn: bool, has_returned: bool) -> None:
+    """Open the invoice of a debit again that its bank has taken back for good, once, in the caller's transaction, which holds the payment.
+
+    What is owed goes from disputes back to receivables. `has_withdrawn` says whether the money has left our balance; where it
+    `has_returned` after all, staff look at it. Of a payment without an invoice nothing is owed again: it stays a loss.
+    """
+    payment = session.get_one(Payment, dispute.payment_id)
+    if dispute.status != DisputeStatus.LOST or not is_final(payment) or payment.invoice_id is None or payment.duplicate:
+        return
+    reference = f"debit_returned:{dispute.id}"
+    if session.scalar(select(Posting.id).where(Posting.reference == reference)) is not None:
+        if has_returned:
+            hold_for_review(session, dispute, "the money came back after the invoice was opened again")
+        return
+    if not has_withdrawn:
+        return
+    invoice = invoices.lock(session, payment.invoice_id)
+    disputed = dispute.amount if dispute.currency == payment.currency else payment.amount
+    amount = Money(min(disputed.minor, payment.amount_minor, invoice.paid_minor), payment.currency)
+    if amount.minor <= 0:
+        return
+    ledger.post(
+        session,
+        "debit_returned",
+        debit=LedgerAccount.RECEIVABLES,
+        credit=LedgerAccount.DISPUTES,
+        amount=amount,
+        subject=payment.id,
+        reference=reference,
+        item=payment.item,
+    )
+    invoices.uncount(session, invoice, amount)
+    facts = {"number": invoice.number, "amount": str(amount), "dispute": dispute.id}
+    audit.record(session, "invoice.debit_returned", invoice.id, facts, customer_id=payment.customer_id)
+    payments.mail_failed_debit.enqueue(session, payment_id=payment.id, charge_id=dispute.stripe_charge_id)
+    crash.point("debit returned")
