@@ -15,7 +15,7 @@ from portal.sandbox import money
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.resources.payment_method_configurations import NAMES
 from portal.sandbox.resources.payment_method_types import Tariff
-from portal.sandbox.settings import SandboxSettings
+from portal.sandbox.settings import DAY_SECONDS, SandboxSettings
 
 INTERVALS = ("manual", "daily", "weekly", "monthly")
 _TARIFF_FIELDS = frozenset(field.name for field in fields(Tariff))
@@ -51,6 +51,16 @@ def _count(value: Any, name: str) -> int:
     return int(value)
 
 
+def _seconds(value: Any, name: str) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1
+    if isinstance(value, bool) or not 0 <= seconds <= DAY_SECONDS:
+        raise invalid(f"{name} must be a number of seconds from 0 to {DAY_SECONDS}.", name)
+    return seconds
+
+
 def _interval(value: Any, name: str) -> str:
     if value not in INTERVALS:
         raise invalid(f"{name} must be one of {', '.join(INTERVALS)}.", name)
@@ -78,6 +88,7 @@ def _methods(value: Any, name: str) -> list[str]:
 
 Reader = Callable[[Any, str], Any]
 READERS: Mapping[str, Reader] = {
+    "bank_day_seconds": _seconds,
     "blocks_failed_cvc": _yes_or_no,
     "blocks_failed_postal_code": _yes_or_no,
     "debits_negative_balance": _yes_or_no,

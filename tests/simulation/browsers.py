@@ -10,7 +10,7 @@ import stripe
 
 from tests import factories
 from tests.simulation import told
-from tests.simulation.clients import ANSWER_WITHIN_SECONDS, Client, Scene, answer_bank
+from tests.simulation.clients import ANSWER_WITHIN_SECONDS, Client, Scene, answer_bank, debit_account
 from tests.simulation.world import Paid, Payer
 
 _FIELD: Final = re.compile(r'name="(csrf_token|client_key)"[^>]*?value="([^"]*)"')
@@ -131,6 +131,9 @@ class PayingBrowser(Browser):
 
     def _confirm(self, intent_id: str) -> None:
         """As Stripe.js does it, straight at Stripe."""
+        if self.chance.random() < 0.4:
+            debit_account(self.scene, self.chance, intent_id)
+            return
         try:
             self.scene.stripe.v1.payment_intents.confirm(intent_id, {"payment_method": self.chance.choice(CARDS)})
         except stripe.CardError:

@@ -41,6 +41,8 @@ POLL_EVERY_SECONDS: Final = 0.5
 # What the worker does every few minutes to find what no event told of is brought forward to so long after the calm.
 RECONCILES_AFTER_SECONDS: Final = 10.0
 BROWSERS: Final = 3
+# A debit is under way for five of these.
+BANK_DAY_SECONDS: Final = 0.4
 FAULTY_SHARE: Final = 0.35
 # Kills come at any moment, but so that some work is done between them; see Killer.
 KILL_EVERY: Final = (0.02, 0.3)
@@ -124,6 +126,7 @@ def run(seed: str, url: str, directory: Path, server: PostgresServer | None, siz
     """
     report = Report(seed, "postgresql" if server else "sqlite", size)
     sandbox = SandboxServer(directory)
+    sandbox.control("account", bank_day_seconds=BANK_DAY_SECONDS)
     proxy = FaultProxy(sandbox, seed, FAULTY_SHARE).start()
     mailbox = StormyMailbox(seed)
     port, portal_url = port_and_url()
@@ -174,6 +177,7 @@ def _settings(url: str, portal_url: str, sandbox: SandboxServer, mailbox: Stormy
         "PORTAL_REFUND_DAY_OF_CUSTOMER": "eur:1000000",
         "PORTAL_REFUND_OWN_APPROVAL": "eur:1000000",
         "PORTAL_REFUND_SEARCH_SECONDS": "4",  # no Stripe makes a refund good later than this proxy's latest call
+        "PORTAL_PAYMENT_METHODS": "card,link,apple_pay,google_pay,sepa_debit",
         "STRIPE_JS_URL": sandbox.js_url,
         "STRIPE_WEBHOOK_SECRETS": endpoint.secret,
     }
@@ -247,6 +251,7 @@ def _count(report: Report, scene: Scene, proxy: FaultProxy, mailbox: StormyMailb
         "faults": dict(proxy.done),
         "kills": dict(killer.kills),
         "mail": dict(mailbox.done),
+        "balance transactions": dict(Counter(movement.kind for movement in theirs.movements)),
         "intents": dict(Counter(intent.status for intent in theirs.intents.values())),
     }
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import requests
 import stripe
 
+from tests.certain import as_sent
+from tests.contract.support import ACCEPTED
 from tests.live import SandboxServer
 from tests.simulation import told
 from tests.simulation.told import Notebook, Told
@@ -39,6 +41,8 @@ CARDS: Final = {
     "tok_pendingRefund": 2,
     "tok_refundFail": 1,
 }
+# Bank accounts that are debited, and how often: those that pay, fail, and take the debit back.
+ACCOUNTS: Final = {"DE89370400440532013000": 6, "DE62370400440532013001": 3, "DE35370400440532013002": 2}
 # Of a card that was to be charged at once: nothing was, and nothing is. Who is told so chooses another one, and pays again.
 NOT_CHARGED: Final = frozenset({"created", "requires_payment_method", "requires_confirmation"})
 # Another one of these is no answer yet.
@@ -151,7 +155,7 @@ class PayingApp(Client):
             self._pay({**self._order(), "payment_method_id": self._card()})
         elif drawn < 0.65:
             self._pay_invoice()
-        elif drawn < 0.70:
+        elif drawn < 0.75:
             self._pay(self._order())
         else:
             self._ask_back()
@@ -230,6 +234,9 @@ class PayingApp(Client):
         """What Stripe's SDK in the app does with the secret, straight at Stripe; some fail, and some leave it at that."""
         intent_id = payment["client_secret"].partition("_secret_")[0]
         if payment["next_action"] == "confirm":
+            if payment["currency"] == "eur" and self.chance.random() < 0.6:
+                debit_account(self.scene, self.chance, intent_id)
+                return
             method = self._method()
             self.scene.stripe.v1.payment_intents.confirm(intent_id, {"payment_method": method})
         answer_bank(self.scene, intent_id, completes=self.chance.random() < 0.85)
@@ -258,6 +265,15 @@ class PayingApp(Client):
         if answer and answer.status == 201:
             self.note(told.ASKED, answer.body["id"])
             self.scene.world.add_wish(answer.body["id"])
+
+
+def debit_account(scene: Scene, chance: random.Random, intent_id: str) -> None:
+    """The customer types a bank account and agrees to be debited; some pay, some fail, and some are taken back after they have paid."""
+    (iban,) = chance.choices(list(ACCOUNTS), weights=list(ACCOUNTS.values()))
+    holder = {"name": "Jenny Rosen", "email": "jenny.rosen@example.com"}
+    method = {"type": "sepa_debit", "sepa_debit": {"iban": iban}, "billing_details": holder}
+    params = as_sent({"payment_method_data": method, "mandate_data": ACCEPTED})
+    scene.stripe.v1.payment_intents.confirm(intent_id, params)
 
 
 def answer_bank(scene: Scene, intent_id: str, *, completes: bool) -> None:

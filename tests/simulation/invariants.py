@@ -63,8 +63,10 @@ class PortalSide:
     broken_chain: str | None
     by_intent: dict[str, list[Payment]] = field(default_factory=lambda: defaultdict(list))
     by_id: dict[str, Payment] = field(default_factory=dict)
+    taken_back: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.taken_back = {one.subject for one in self.postings if one.kind == "debit_returned"}
         for payment in self.payments:
             self.by_id[payment.id] = payment
             if payment.stripe_intent_id:
@@ -105,6 +107,7 @@ def violations(
         *paid_and_charged(ours, theirs),
         *charged_once(ours, theirs),
         *ledger_equals_balance(ours, theirs),
+        *debits_under_way(ours, theirs),
         *refunds_fit(ours, theirs),
         *documents_stand(ours),
         *nothing_under_way(ours),
@@ -142,7 +145,8 @@ def paid_and_charged(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
             yield f"B: {payment.id} names {payment.stripe_intent_id}, which Stripe does not have"
         if named is not None and named.status == "canceled" and payment.status != "canceled":
             yield f"B: {payment.id} is {payment.status}, {named.id} is canceled"
-    paid_for = {payment.invoice_id for payment in ours.payments if payment.status == SUCCEEDED}
+    kept = [payment for payment in ours.payments if payment.status == SUCCEEDED and payment.id not in ours.taken_back]
+    paid_for = {payment.invoice_id for payment in kept}
     for invoice in ours.invoices:
         if (invoice.status == "paid") != (invoice.id in paid_for):
             yield f"B: invoice {invoice.number} is {invoice.status}, paid for or not: {invoice.id in paid_for}"
@@ -153,6 +157,8 @@ def charged_once(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
     sold: dict[str, list[str]] = defaultdict(list)
     for intent in theirs.succeeded:
         payment = next(iter(ours.by_intent.get(intent.id, [])), None)
+        if intent.id in theirs.lost_debits:
+            continue  # its bank has given the money back, and what it paid is owed again
         subjects = [payment.invoice_id] if payment and payment.invoice_id else []
         subjects += [f"order {intent.metadata['order']}"] if "order" in intent.metadata else []
         for subject in subjects:
@@ -166,6 +172,27 @@ def charged_once(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
         kept = [intent for intent in intents if returned.get(intent, 0) < theirs.intents[intent].received]
         if len(kept) > 1:
             yield f"P1: {subject} was charged {len(kept)} times: {', '.join(kept)}"
+
+
+def debits_under_way(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
+    """C: what is under way by the books is what Stripe has in the balance of debits that neither succeeded nor were taken out."""
+    booked = Counter[str]()
+    for posting in ours.postings:
+        sign = (posting.credit == LedgerAccount.UNDERWAY) - (posting.debit == LedgerAccount.UNDERWAY)
+        booked[posting.subject] += sign * posting.amount_minor
+    for payment in ours.payments:
+        intent = theirs.intents.get(payment.stripe_intent_id or "")
+        expected = payment.amount_minor if intent is not None and intent.status == "processing" else 0
+        if booked[payment.id] != expected:
+            yield f"C: {booked[payment.id]} of {payment.id} is under way by the books, {expected} at Stripe"
+    lost = {
+        payment.id
+        for intent_id in theirs.lost_debits
+        for payment in ours.by_intent.get(intent_id, [])
+        if payment.invoice_id and payment.duplicate is None
+    }
+    for payment_id in lost ^ ours.taken_back:
+        yield f"C: {payment_id} was taken back by its bank: {payment_id in lost}, by the books: {payment_id in ours.taken_back}"
 
 
 def ledger_equals_balance(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:

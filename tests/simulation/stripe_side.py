@@ -56,6 +56,8 @@ class StripeSide:
     intents: dict[str, Intent] = field(default_factory=dict)
     refunds: dict[str, Refund] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
+    lost_debits: set[str] = field(default_factory=set)
+    """The intents whose bank has taken a debit back for good."""
 
     @property
     def succeeded(self) -> list[Intent]:
@@ -81,6 +83,7 @@ def read(client: StripeClient) -> StripeSide:
     """Everything that this account holds, read once."""
     side = StripeSide()
     intent_of: dict[str, str] = {}
+    debits: set[str] = set()
     for found in client.v1.payment_intents.list({"limit": _PAGE, "expand": ["data.latest_charge"]}).auto_paging_iter():
         charge: Any = found.latest_charge
         side.intents[found.id] = Intent(
@@ -96,6 +99,8 @@ def read(client: StripeClient) -> StripeSide:
         )
     for charge in client.v1.charges.list({"limit": _PAGE}).auto_paging_iter():
         intent_of[charge.id] = _id(charge.payment_intent)
+        if charge.payment_method_details and charge.payment_method_details.type == "sepa_debit":
+            debits.add(charge.id)
     for refund in client.v1.refunds.list({"limit": _PAGE}).auto_paging_iter():
         intent_of[refund.id] = _id(refund.payment_intent)
         side.refunds[refund.id] = Refund(
@@ -108,6 +113,8 @@ def read(client: StripeClient) -> StripeSide:
         )
     for dispute in client.v1.disputes.list({"limit": _PAGE}).auto_paging_iter():
         intent_of[dispute.id] = _id(dispute.payment_intent)
+        if dispute.status == "lost" and _id(dispute.charge) in debits:
+            side.lost_debits.add(_id(dispute.payment_intent))
     for movement in client.v1.balance_transactions.list({"limit": _PAGE}).auto_paging_iter():
         source = _id(movement.source)
         side.movements.append(
