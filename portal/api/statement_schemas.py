@@ -23,6 +23,7 @@ Kind = Literal[
     "paid_twice",
     "closed",
     "reopened",
+    "debit_returned",
 ]
 
 

@@ -17,9 +17,10 @@ import structlog
 from sqlalchemy.orm import Session
 
 from portal import gateway, stripe_sync
-from portal.core import audit, clock, company_days, config, crash, db, method_kinds, recovery
+from portal.core import audit, clock, company_days, config, crash, db, recovery
 from portal.core.db import database_now
 from portal.core.errors import Conflict
+from portal.core.method_kinds import KINDS
 from portal.core.money import Money
 from portal.core.synced_rows import Phase, hold_for_review, touch
 from portal.disputes import queries as disputes
@@ -109,9 +110,15 @@ def why_not(session: Session, payment: Payment) -> str:
         return NOT_PAID
     if disputes.blocking(session, payment.id) is not None:
         return DISPUTED
-    kind = method_kinds.of(payment.method_kind)
-    last = policy.last_day_of_method(kind, payment.succeeded_at) if kind and payment.succeeded_at else None
-    return METHOD_OVER if last is not None and company_days.today() > last else ""
+    kind = KINDS.get(payment.method_kind)
+    days = kind.refunds.days if kind else None
+    if (
+        days is not None
+        and payment.succeeded_at
+        and company_days.today() > policy.day_after(payment.succeeded_at, days)
+    ):
+        return METHOD_OVER
+    return ""
 
 
 def _is_possible(row: Refund) -> bool:

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Final
 
 from portal.core import company_days, config, four_eyes
-from portal.core.method_kinds import MethodKind
 from portal.core.money import Money
 from portal.payments.models import Payment
 
@@ -74,10 +73,9 @@ def last_day(reason: str, paid_at: datetime) -> date:
     return company_days.day_of(paid_at) + timedelta(days=windows.get(reason, windows["other"]))
 
 
-def last_day_of_method(kind: MethodKind, paid_at: datetime) -> date | None:
-    """The company's day until whose end a payment of this kind can be given back at all; None without such a day."""
-    days = kind.refunds.days
-    return None if days is None else company_days.day_of(paid_at) + timedelta(days=days)
+def day_after(paid_at: datetime, days: int) -> date:
+    """The company's day until whose end a payment can be given back at all, where its method takes refunds for so many days."""
+    return company_days.day_of(paid_at) + timedelta(days=days)
 
 
 # Sums of one member of staff and of one customer are of so long: a day by the calendar could be split at midnight.

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer, DocumentRecipient, RecipientMail
 from portal.core import company_days, config, keyset, time_zones
+from portal.core.method_kinds import DEBITS
 from portal.disputes import queries as disputes
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
@@ -75,10 +76,10 @@ def recipients(session: Session, customer_id: str) -> list[DocumentRecipient]:
     return accounts.recipients(session, customer_id, RecipientMail.REMINDERS)
 
 
-def is_disputed(session: Session, invoice: Invoice) -> bool:
-    """Whether a payment of the invoice is disputed, so that what is due of it is not certain. It is after a debit that was taken back."""
-    of_it = (Payment.invoice_id == invoice.id, Payment.opening == invoice.opening)
-    found = select(Payment.id).where(*of_it, disputes.is_blocked(Payment.id))
+def is_disputed(session: Session, invoice_id: str) -> bool:
+    """Whether a payment of the invoice is disputed, so that what is due of it is not certain. What banks have done to debits is."""
+    uncertain = Payment.method_kind.not_in(DEBITS)
+    found = select(Payment.id).where(Payment.invoice_id == invoice_id, uncertain, disputes.is_blocked(Payment.id))
     return session.scalar(found.limit(1)) is not None
 
 
@@ -92,7 +93,7 @@ def hinders(session: Session, invoice: Invoice) -> str | None:
     standing = invoices.standings(session, [invoice])[invoice.id]
     if standing.status not in {InvoiceStanding.OPEN, InvoiceStanding.OVERDUE}:
         return "under_way"
-    return "disputed" if is_disputed(session, invoice) else None
+    return "disputed" if is_disputed(session, invoice.id) else None
 
 
 def hold(session: Session, invoice_id: str) -> ReminderHold | None:
