@@ -1,7 +1,7 @@
 """Passwords: how they are hashed, and which ones are refused.
 
 Source: NIST SP 800-63B, "Passwords" (length instead of composition, a list of common ones, no truncation, NFKC before
-hashing) and RFC 9106 (Argon2id).
+hashing), RFC 9106 (Argon2id), and D. L. Wheeler, "zxcvbn: Low-Budget Password Strength Estimation" (2016).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Final
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn import zxcvbn
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from portal.core import config
 from portal.core.errors import N_, Invalid
@@ -43,11 +45,18 @@ PATTERN: Final = N_(
 PERSONAL: Final = N_(
     "This password is mostly your e-mail address or a name, so it is easy to guess. Please choose another one."
 )
+EASY: Final = N_(
+    "This password is made of common words, names or dates, so it is easy to guess. Please add one or two unrelated words."
+)
 
 COMMON_LIST: Final = Path(__file__).with_name("common_passwords.txt")
 # A personal word may be part of a password when at least this much of it is something else, in characters.
 LEAST_BESIDE_PERSONAL: Final = 8
 FEWEST_DIFFERENT: Final = 5
+# zxcvbn's best score of 0 to 4: more than 10^10 guesses, which also a stolen hash withstands for long.
+STRONG: Final = 4
+# So many characters are looked at: the work grows with them, and what comes behind makes a password no weaker.
+LOOKED_AT: Final = 72
 # Neighbours on these belong to one run of the finger: qwerty, qwertz and azerty rows, the alphabet, the digits.
 _ROWS: Final = (
     "abcdefghijklmnopqrstuvwxyz",
@@ -107,8 +116,11 @@ def check(password: str, *, personal: Iterable[str], field: str = "password") ->
         raise Invalid(COMMON, field=field)
     if _is_pattern(plain):
         raise Invalid(PATTERN, field=field)
+    personal = tuple(personal)
     if _is_personal(plain, personal):
         raise Invalid(PERSONAL, field=field)
+    if _is_guessable(password, personal):
+        raise Invalid(EASY, field=field)
 
 
 def _normal(password: str) -> str:
@@ -128,7 +140,19 @@ def _nobodys_by(hasher: PasswordHasher) -> str:
 @cache
 def _common() -> frozenset[str]:
     lines = COMMON_LIST.read_text(encoding="utf-8").splitlines()
-    return frozenset(line for line in lines if line and not line.startswith("#"))
+    return frozenset(line for line in lines if line and not line.startswith("#")) | frozenset(
+        FREQUENCY_LISTS["passwords"]
+    )
+
+
+def _is_guessable(password: str, personal: Iterable[str]) -> bool:
+    """Whether lists of leaked passwords, words and names, dates and keyboards lead to it quickly, also several of them in a row.
+
+    The lists come with zxcvbn: nobody is asked.
+    """
+    looked_at = password[:LOOKED_AT]
+    found = zxcvbn(looked_at, user_inputs=[word for given in personal for word in _words(given)], max_length=LOOKED_AT)
+    return int(found["score"]) < STRONG
 
 
 def _is_common(plain: str) -> bool:

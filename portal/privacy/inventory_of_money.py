@@ -100,6 +100,7 @@ MONEY: Final = (
         personal={"facts": "what stands on it", "pdf": "the document itself"},
         secret=frozenset({"pdf"}),  # a file of its own
     ),
+    Held("document_downloads", kinds.VOUCHERS, "document_id"),
     Held("handovers", kinds.VOUCHERS, "customer_id", personal={"address": "where it went", "answer": "what came back"}),
     Held(
         "balance_confirmations",

@@ -60,6 +60,12 @@ def test_long_passwords_of_any_characters_are_taken(password: str) -> None:
         ("mara@lindqvist.test", passwords.PERSONAL),
         ("MaraLindqvist1", passwords.PERSONAL),
         ("nordlicht 2026", passwords.PERSONAL),
+        ("sojdlg123aljg", passwords.COMMON),  # of a leak
+        ("Letmein12345!", passwords.COMMON),
+        ("iloveyou12345!x", passwords.EASY),
+        ("dragonmonkey12", passwords.EASY),
+        ("Michael19850312", passwords.COMMON),
+        ("Welcome2Company!", passwords.EASY),
     ],
 )
 def test_guessable_passwords_are_refused_with_the_reason(password: str, reason: str) -> None:
