@@ -25,7 +25,7 @@ from portal.invoices.staff_forms import PaidOutsideForm, ReasonForm, WriteOffFor
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, OutsideStatus
 from portal.invoices.write_offs import WriteOff
 from portal.web import lists
-from portal.web.guards import staff_only
+from portal.web.guards import recently_proved, staff_only
 from portal.web.offers import Offer, offer
 from portal.web.pages import page, reader_language, see_other
 
@@ -247,6 +247,7 @@ def record_outside_payment(invoice_id: str) -> AnyResponse:
 
 @bp.post("/outside-payments/<record_id>/approval")
 @staff_only(Permission.CLOSE_INVOICES)
+@recently_proved
 def approve_outside_payment(record_id: str) -> AnyResponse:
     try:
         row = outside.approve(record_id, me())

@@ -19,7 +19,7 @@ from portal.invoices.models import InvoiceCredit
 from portal.invoices.staff_forms import CreditForm, ReasonForm
 from portal.invoices.statuses import CreditStatus, InvoiceStatus
 from portal.web import lists
-from portal.web.guards import staff_only
+from portal.web.guards import recently_proved, staff_only
 from portal.web.pages import page, reader_language, see_other
 
 # The blueprint of the desk's invoices, with these views, too.
@@ -89,6 +89,7 @@ def _tell(row: InvoiceCredit) -> None:
 
 @bp.post("/credits/<credit_id>/approval")
 @staff_only(Permission.CLOSE_INVOICES)
+@recently_proved
 def approve_credit(credit_id: str) -> AnyResponse:
     try:
         row = crediting.approve(credit_id, me())

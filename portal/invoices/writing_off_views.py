@@ -16,7 +16,7 @@ from portal.invoices.closing_views import invoice_page, me
 from portal.invoices.crediting_views import bp
 from portal.invoices.staff_forms import ReasonForm, WriteOffForm
 from portal.web import lists
-from portal.web.guards import staff_only
+from portal.web.guards import recently_proved, staff_only
 from portal.web.pages import page, reader_language, see_other
 
 # The blueprint of the desk's invoices, with these views, too.
@@ -39,6 +39,7 @@ def write_off(invoice_id: str) -> AnyResponse:
 
 @bp.post("/write-offs/<write_off_id>/approval")
 @staff_only(Permission.CLOSE_INVOICES)
+@recently_proved
 def approve_write_off(write_off_id: str) -> AnyResponse:
     invoice_id = _invoice_of(write_off_id)
     try:

@@ -130,6 +130,15 @@ def test_staff_prove_themselves_before_they_decide_about_others_and_about_large_
             assert is_asked(post(browser, f"/support/staff{path}", **form)), path
         assert is_asked(post(browser, f"/support/refunds/{large}/approval"))
         assert not is_asked(post(browser, f"/support/refunds/{small}/approval"))
+        for path in (
+            "invoices/write-offs/wof_1/approval",
+            "invoices/credits/icr_1/approval",
+            "invoices/outside-payments/out_1/approval",
+            f"customers/{owner.customer_id}/privacy/files",
+            f"customers/{owner.customer_id}/privacy/erasure",
+            f"customers/{owner.customer_id}/privacy/erasure/approval",
+        ):
+            assert is_asked(post(browser, f"/support/{path}")), path
 
 
 def signed_in(person: User) -> app_grants.Grant:
