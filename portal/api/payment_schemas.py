@@ -31,6 +31,13 @@ class PaymentItem(Sent):
     unit_amount: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, description="Gross, in minor units.")]
 
 
+class Mandate(Sent):
+    """How the holder of a bank account agreed to be debited, in your app. Show Stripe's words for it before."""
+
+    ip_address: Text = Field(min_length=2, max_length=45)
+    user_agent: Text = Field(min_length=1, max_length=300)
+
+
 class ProcessPayment(Sent):
     """Pay an invoice, or an amount without one. With a card it is charged at once; without, the answer has a client_secret."""
 
@@ -68,6 +75,9 @@ class ProcessPayment(Sent):
         Field(max_length=20, description="Yours alone; shown at Stripe, too."),
     ] = {}  # noqa: RUF012
     save_payment_method: bool = False
+    mandate: Mandate | None = Field(
+        default=None, description="For a bank account alone: where and with what its holder agreed to the direct debit."
+    )
     allow_duplicate: bool = Field(
         default=False,
         description="Pay although a payment of this amount and description is not decided yet: both may be charged.",

@@ -78,6 +78,7 @@ def _order(caller: Caller, body: payment_schemas.ProcessPayment) -> Order:
         method=body.payment_method_id,
         save_card=body.save_payment_method,
         allow_duplicate=body.allow_duplicate,
+        mandate=body.mandate.model_dump() if body.mandate else None,
         client_key=key_of(caller),
         ip=end_users.address(),
     )

@@ -164,9 +164,10 @@ MEANINGS: Final = {
     "idempotency_key_reused": "The Idempotency-Key was used for another request. Take a new key for a new request.",
     "key_reused": "The Idempotency-Key was used for something else, more than two days ago. Take a new key for a new request.",
     "unusable_payment_method": "Stripe does not take this payment method: unknown, used up, or of another customer.",
-    "payment_method_not_accepted": "The company does not take this kind of payment method, or not in this way: an app may have cards "
-    "and Link charged by their reference, and cards kept. Nothing was charged or kept. For the other kinds leave payment_method_id out, "
-    "and let the customer confirm with the client_secret.",
+    "mandate_missing": "A bank account is debited with its holder’s consent alone: send `mandate`. Nothing was charged.",
+    "payment_method_not_accepted": "The company does not take this kind of payment method, or not in this way: an app may have cards, "
+    "Link and bank accounts charged by their reference, and cards kept. Nothing was charged or kept. For the other kinds leave "
+    "payment_method_id out, and let the customer confirm with the client_secret.",
     "unknown_payment_method": "We do not know this payment method. Let the customer choose or enter a card again.",
     "card_expired": "The saved card has expired.",
     "card_gone": "The card is no longer saved here. Nothing was charged: list the cards again.",

@@ -187,18 +187,28 @@ class StripeGateway(ListCalls):
             self._client.v1.refunds.update(refund_id, {"metadata": dict(labels)})
 
     def confirm_intent(
-        self, intent_id: str, key: str, *, payment_method_id: str, off_session: bool, return_url: str = ""
+        self,
+        intent_id: str,
+        key: str,
+        *,
+        payment_method_id: str,
+        off_session: bool,
+        return_url: str = "",
+        mandate: Mapping[str, str] | None = None,
     ) -> Intent:
         """Charge a saved card; with `off_session` its holder is not there to answer the bank.
 
         On session an intent that comes back `requires_action` is finished by the page with stripe.handleNextAction. Raises Declined
         when the bank says no (off session also when it wants to ask the holder: code "authentication_required"), UnexpectedState
         when the intent cannot be confirmed any more, and Unavailable when no answer came: the card may be charged all the same. An
-        intent that can be paid with what leaves the page wants a `return_url`, also where this payment method does not.
+        intent that can be paid with what leaves the page wants a `return_url`, also where this payment method does not. With a
+        `mandate` ("ip_address" and "user_agent" of its holder's consent) a bank account is debited.
         """
         params: dict[str, Any] = {"payment_method": payment_method_id, "expand": EXPAND_INTENT}
         if return_url:
             params["return_url"] = return_url
+        if mandate:
+            params["mandate_data"] = {"customer_acceptance": {"type": "online", "online": dict(mandate)}}
         params["off_session" if off_session else "use_stripe_sdk"] = True
         with making():
             return to_intent(self._client.v1.payment_intents.confirm(intent_id, params, {"idempotency_key": key}))  # type: ignore[arg-type]

@@ -14,12 +14,12 @@ import structlog
 from portal import gateway
 from portal.core import config, method_kinds
 from portal.core.errors import N_, Invalid
-from portal.core.method_kinds import CARD, KINDS
+from portal.core.method_kinds import CARD, DEBITS, KINDS
 from portal.gateway import PaymentMethod as StripePaymentMethod
 
 log = structlog.get_logger(__name__)
 
-# What an app may have charged by its reference: the others need their customer, on a page of theirs.
+# What an app may have charged by its reference, beside debits: the others need their customer, on a page of theirs.
 BY_REFERENCE: Final = frozenset({CARD, "link"})
 # How Stripe's forms call the wallets; Link is one of them, too, inside the card's fields.
 _WALLETS: Final = {"apple_pay": "applePay", "google_pay": "googlePay", "link": "link"}
@@ -33,6 +33,18 @@ class NotAccepted(Invalid):
 
     def __init__(self) -> None:
         super().__init__(field="payment_method_id")
+
+
+class MandateMissing(Invalid):
+    """An app brings a bank account and does not say where its holder agreed to be debited. Nothing was charged or kept."""
+
+    code = "mandate_missing"
+    message = N_(
+        "A direct debit needs its customer’s consent. Please send the IP address and the browser with which it was given."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(field="mandate")
 
 
 def configuration() -> str:
@@ -75,16 +87,20 @@ def form_wallets() -> dict[str, str]:
     return {shown: "auto" if name in names else "never" for name, shown in _WALLETS.items()}
 
 
-def check(method: StripePaymentMethod, *, saving: bool = False) -> None:
-    """Raises NotAccepted for a payment method that an app may not have charged by its reference, or (`saving`) not kept."""
+def check(method: StripePaymentMethod, *, saving: bool = False, agreed: bool = False) -> None:
+    """Raises NotAccepted for a payment method that an app may not have charged by its reference, or (`saving`) not kept; MandateMissing for
+    a bank account whose holder has not `agreed` to be debited.
+    """
     kind = method_kinds.of_payment(method.type, method.card.wallet if method.card else "")
-    allowed = kind is not None and method.type in BY_REFERENCE
+    allowed = kind is not None and (method.type in BY_REFERENCE or method.type in DEBITS)
     if saving:
         allowed = allowed and method.type in asked_of_setup()["types"]
     if not configuration() and kind is not None:
         allowed = allowed and kind.name in config.current().payment_methods
     if not allowed:
         raise NotAccepted
+    if method.type in DEBITS and not agreed:
+        raise MandateMissing
 
 
 # How it fits the account

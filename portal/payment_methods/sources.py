@@ -8,6 +8,7 @@ from typing import Final
 
 from portal.core import db
 from portal.core.errors import N_, Invalid
+from portal.core.method_kinds import CARD
 from portal.gateway import PaymentMethod as StripePaymentMethod
 from portal.payment_methods import card_testing, fence, keeping, queries, stripe_customers
 from portal.payment_methods.models import PaymentMethod
@@ -28,11 +29,12 @@ class UnknownCard(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class PaymentSource:
-    """What is charged: a payment method at Stripe, and which of the customer's saved cards it is, if it is one."""
+    """What is charged: a payment method at Stripe, of which `kind`, and which of the customer's saved cards it is, if it is one."""
 
     stripe_payment_method_id: str
     payment_method_id: str | None
     last4: str
+    kind: str = CARD
 
 
 def from_saved(customer_id: str, payment_method_id: str) -> PaymentSource:
@@ -42,11 +44,14 @@ def from_saved(customer_id: str, payment_method_id: str) -> PaymentSource:
     return _charged(card)
 
 
-def from_reference(customer_id: str, stripe_payment_method_id: str, *, ip: str = "") -> PaymentSource:
+def from_reference(
+    customer_id: str, stripe_payment_method_id: str, *, ip: str = "", agreed: bool = False
+) -> PaymentSource:
     """A payment method by its id at Stripe: one that an app has just made, or the reference of a saved card of this customer.
 
     Raises UnknownCard, also for another customer's, which Stripe is not asked about when its owner is known here; keeping.Expired,
-    RateLimited after too many declined cards where an `ip` says where the customer is, and the gateway's errors.
+    RateLimited after too many declined cards where an `ip` says where the customer is, fence.MandateMissing for a bank account whose holder
+    has not `agreed` to be debited, and the gateway's errors.
     """
     check_reference(stripe_payment_method_id)
     card = _kept(customer_id, stripe_payment_method_id)
@@ -54,11 +59,11 @@ def from_reference(customer_id: str, stripe_payment_method_id: str, *, ip: str =
         return _charged(card)
     if ip:
         card_testing.begin_payment(customer_id, ip, stripe_payment_method_id)
-    method = usable(customer_id, stripe_payment_method_id, is_counted=bool(ip))
+    method = usable(customer_id, stripe_payment_method_id, is_counted=bool(ip), agreed=agreed)
     card = _kept(customer_id, stripe_payment_method_id)  # its webhook was lost, and asking Stripe has made up for it
     if card is not None:
         return _charged(card)
-    return PaymentSource(method.id, None, method.card.last4 if method.card else "")
+    return PaymentSource(method.id, None, method.card.last4 if method.card else "", method.type)
 
 
 def _kept(customer_id: str, stripe_payment_method_id: str) -> PaymentMethod | None:
@@ -84,7 +89,7 @@ def check_reference(stripe_payment_method_id: str) -> None:
 
 
 def usable(
-    customer_id: str, stripe_payment_method_id: str, *, is_counted: bool, saving: bool = False
+    customer_id: str, stripe_payment_method_id: str, *, is_counted: bool, saving: bool = False, agreed: bool = False
 ) -> StripePaymentMethod:
     """A payment method at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
 
@@ -94,7 +99,7 @@ def usable(
     stripe_customer = stripe_customers.ensure_stripe_customer(customer_id)
     method = keeping.upsert(stripe_payment_method_id)
     if method is not None and method.customer_id in {None, stripe_customer}:
-        _refuse_unaccepted(customer_id, method, saving=saving)
+        _refuse_unaccepted(customer_id, method, saving=saving, agreed=agreed)
         return method
     if is_counted:
         with db.transaction() as session:
@@ -104,11 +109,11 @@ def usable(
     raise UnknownCard
 
 
-def _refuse_unaccepted(customer_id: str, method: StripePaymentMethod, *, saving: bool) -> None:
-    """Raises fence.NotAccepted before anything is charged or kept; the try of it counts for nothing."""
+def _refuse_unaccepted(customer_id: str, method: StripePaymentMethod, *, saving: bool, agreed: bool) -> None:
+    """Raises what fence.check does before anything is charged or kept; the try of it counts for nothing."""
     try:
-        fence.check(method, saving=saving)
-    except fence.NotAccepted:
+        fence.check(method, saving=saving, agreed=agreed)
+    except (fence.NotAccepted, fence.MandateMissing):
         with db.transaction() as session:
             card_testing.close(session, customer_id, method.id)
         raise

@@ -8,6 +8,7 @@ between, the card is charged once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -18,6 +19,7 @@ from portal import gateway, stripe_sync
 from portal.core import audit, clock, config, crash, db, idempotency, recovery
 from portal.core.db import database_now, new_id
 from portal.core.errors import N_, Conflict, Declined, Invalid, RateLimited, Unavailable
+from portal.core.method_kinds import DEBITS
 from portal.core.money import Money
 from portal.gateway import Intent
 from portal.payment_methods import fence
@@ -50,7 +52,13 @@ class CardGone(Invalid):
 
 
 def record(
-    session: Session, payment_id: str, source: cards.PaymentSource, *, client_key: str, off_session: bool
+    session: Session,
+    payment_id: str,
+    source: cards.PaymentSource,
+    *,
+    client_key: str,
+    off_session: bool,
+    mandate: Mapping[str, str] | None = None,
 ) -> Confirmation:
     """The confirmation to be sent for a payment, in the caller's transaction; `finish` sends it.
 
@@ -68,6 +76,7 @@ def record(
         payment_method_id=source.payment_method_id,
         stripe_payment_method_id=source.stripe_payment_method_id,
         off_session=off_session,
+        mandate=dict(mandate) if mandate is not None and source.kind in DEBITS else None,
         key_used_at=database_now(session),
         created_at=clock.now(),
     )
@@ -151,6 +160,7 @@ def _send(confirmation: Confirmation, payment: Payment) -> Intent:
             payment_method_id=confirmation.stripe_payment_method_id,
             off_session=confirmation.off_session,
             return_url=_way_back(payment),
+            mandate=confirmation.mandate,
         )
     except (Declined, gateway.UnexpectedState) as answer:  # the bank said no; or it was paid elsewhere meanwhile
         log.info("confirmation_refused", payment_id=payment.id, code=answer.code)
@@ -194,6 +204,7 @@ def _mark_answered(confirmation: Confirmation) -> None:
         if row.answered_at is not None:
             return
         row.answered_at = clock.now()
+        row.mandate = None  # Stripe keeps it
         crash.point("confirmation marked")
         if payment.status in _NOT_CHARGED:
             emit_failure(session, payment)

@@ -69,6 +69,8 @@ class Confirmation(Base):
     payment_method_id: Mapped[str | None] = mapped_column(ForeignKey("payment_methods.id"))
     stripe_payment_method_id: Mapped[str] = mapped_column(String(64))
     off_session: Mapped[bool] = mapped_column(Boolean)
+    # With which "ip_address" and "user_agent" the holder of a bank account agreed to be debited; only until it is answered.
+    mandate: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     # By the database's clock: Stripe forgets keys after a day.
     key_used_at: Mapped[datetime] = mapped_column(UTCDateTime)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

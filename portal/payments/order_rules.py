@@ -72,7 +72,8 @@ class Order:
     `method` is what is charged: one of the customer's saved cards ("method_…") or a payment method of Stripe's ("pm_…"); without
     one the answer holds what the customer confirms with. `client_key` makes the same order, sent twice, one payment. `ip` is where a
     customer's app sent it from: cards that are not kept here are counted by it, against card testing. `allow_duplicate` insists on an
-    amount whose last payment, of the same text, is not decided yet.
+    amount whose last payment, of the same text, is not decided yet. `mandate` says with which "ip_address" and "user_agent" the holder of a
+    bank account agreed to be debited.
     """
 
     customer_id: str
@@ -86,11 +87,12 @@ class Order:
     save_card: bool = False
     ip: str = ""
     allow_duplicate: bool = False
+    mandate: Mapping[str, str] | None = None
 
     @property
     def fingerprint(self) -> str:
         """Equal for orders of the same. Its shape stays: a key of yesterday is compared with it."""
-        told = {
+        told: dict[str, Any] = {
             "invoice": self.invoice_id,
             "amount": [self.amount.minor, self.amount.currency] if self.amount else None,
             "description": self.description,
@@ -99,6 +101,8 @@ class Order:
             "method": self.method,
             "save_card": self.save_card,
         }
+        if self.mandate is not None:
+            told["mandate"] = dict(self.mandate)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 

@@ -19,11 +19,13 @@ from portal.accounts import queries as accounts
 from portal.core import clock, crash, db, idempotency, recovery, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid
+from portal.core.method_kinds import DEBITS
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.payment_methods import service as cards
+from portal.payment_methods.fence import NotAccepted
 from portal.payment_methods.models import ID_PREFIX
 from portal.payments import confirming, order_rules, queries, statuses
 from portal.payments.canceling import end_other_side
@@ -130,7 +132,7 @@ def _source(order: Order) -> cards.PaymentSource | None:
     if order.method.startswith(f"{ID_PREFIX}_"):
         order_rules.check_id(order.method)
         return cards.from_saved(order.customer_id, order.method)
-    return cards.from_reference(order.customer_id, order.method, ip=order.ip)
+    return cards.from_reference(order.customer_id, order.method, ip=order.ip, agreed=order.mandate is not None)
 
 
 # Phase one: the order is written
@@ -166,6 +168,12 @@ def _place(order: Order, source: cards.PaymentSource | None) -> str:
             refuse_unresolved(session, order.customer_id, amount, order.description.strip())
         if amount is None:
             raise Invalid(field="amount")
+        if (
+            source is not None
+            and source.kind in DEBITS
+            and (order.save_card or not DEBITS[source.kind].takes(amount.currency))
+        ):
+            raise NotAccepted
         if live is None:
             payment = record(
                 session,
@@ -199,7 +207,9 @@ def _join(order: Order, payment_id: str, source: cards.PaymentSource | None) -> 
 def _record_order(session: Session, order: Order, payment_id: str, source: cards.PaymentSource | None) -> None:
     """The row of the order, and the confirmation to be sent for it, in the caller's transaction."""
     if source is not None:
-        confirming.record(session, payment_id, source, client_key=order.client_key, off_session=False)
+        confirming.record(
+            session, payment_id, source, client_key=order.client_key, off_session=False, mandate=order.mandate
+        )
     session.add(
         PlacedOrder(
             id=new_id("ord"),
