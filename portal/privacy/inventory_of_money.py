@@ -61,7 +61,14 @@ MONEY: Final = (
         replaced={"receipt_to": "", "extra": {}},
     ),
     Held("payment_steps", kinds.VOUCHERS, "payment_id"),
-    Held("payment_confirmations", kinds.VOUCHERS, "customer_id"),
+    Held(
+        "payment_confirmations",
+        kinds.VOUCHERS,
+        "customer_id",
+        Erase.REPLACE,
+        {"mandate": "from where and with what a bank account’s holder agreed to be debited; until the bank is asked"},
+        replaced={"mandate": None},
+    ),
     Held("payment_orders", kinds.VOUCHERS, "customer_id"),
     Held(
         "refunds",
