@@ -7,7 +7,7 @@ from wtforms import SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import Length, Optional
 
-from portal.documents.models import DocumentKind
+from portal.documents.models import DocumentKind, DocumentStatus
 from portal.documents.queries import Wanted
 from portal.web.filter_forms import SpanFilterForm
 
@@ -22,11 +22,18 @@ class DocumentFilterForm(SpanFilterForm):
         choices=[SelectChoice(name) for name in ("", *DocumentKind)],
         default="",
     )
+    status = SelectField(
+        lazy_gettext("Status"),
+        [Optional()],
+        choices=[SelectChoice(name) for name in ("", *DocumentStatus)],
+        default="",
+    )
 
     def filter(self) -> Wanted:
         """The filter, after a successful validate()."""
         return Wanted(
             kind=DocumentKind(self.kind.data) if self.kind.data else None,
+            status=DocumentStatus(self.status.data) if self.status.data else None,
             number=(self.q.data or "").strip(),
             since=self.since.data,
             until=self.until.data,

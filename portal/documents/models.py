@@ -30,6 +30,14 @@ class DocumentKind(StrEnum):
     REFUND_CONFIRMATION = "refund_confirmation"
 
 
+class DocumentStatus(StrEnum):
+    """What a customer looks for: what stands, what was canceled, and invoices that are to be paid."""
+
+    VALID = "valid"
+    CANCELED = "canceled"
+    OPEN = "open"
+
+
 # Of a payment, and of a refund, there is one of these.
 OF_PAYMENTS: Final = (DocumentKind.RECEIPT, DocumentKind.PAYMENT_CONFIRMATION)
 OF_REFUNDS: Final = (DocumentKind.CREDIT_NOTE, DocumentKind.REFUND_CONFIRMATION)

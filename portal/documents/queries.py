@@ -32,12 +32,14 @@ from portal.documents.models import (
     Document,
     DocumentArchive,
     DocumentKind,
+    DocumentStatus,
     InvoiceDocument,
     PaymentDocument,
     RefundDocument,
 )
 from portal.identity import queries as users
-from portal.invoices.models import InvoiceCredit
+from portal.invoices.models import Invoice, InvoiceCredit
+from portal.invoices.statuses import InvoiceStatus
 from portal.payments import jobs as payment_jobs
 from portal.payments import queries as payments
 from portal.payments.models import Payment
@@ -311,7 +313,7 @@ def payer(session: Session, document: Document) -> Payer | None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which documents of a customer: of a kind, whose number begins so, issued in these days (the company's, both included),
+    """Which documents of a customer: of a kind and a status, whose number begins so, issued in these days (the company's, both included),
     and of such amounts, which need their currency. Or those with these `ids`.
     """
 
@@ -323,6 +325,7 @@ class Wanted:
     currency: str = ""
     least_minor: int | None = None
     most_minor: int | None = None
+    status: DocumentStatus | None = None
 
     def narrowed(self, query: Select[Any]) -> Select[Any]:
         if self.ids:
@@ -331,6 +334,16 @@ class Wanted:
             query = query.where(Document.kind == self.kind)
         if self.number:
             query = query.where(begins_with(Document.number, self.number.upper()))
+        match self.status:
+            case DocumentStatus.VALID:
+                query = query.where(Document.revoked_at.is_(None))
+            case DocumentStatus.CANCELED:
+                query = query.where(Document.revoked_at.is_not(None))
+            case DocumentStatus.OPEN:
+                is_open = select(Invoice.id).where(
+                    Invoice.id == Document.invoice_id, Invoice.status == InvoiceStatus.OPEN
+                )
+                query = query.where(is_open.exists())
         if self.since is not None:
             query = query.where(Document.issued_at >= company_days.begins(self.since))
         if self.until is not None:

@@ -126,6 +126,8 @@ def test_the_page_finds_by_filters_and_leads_to_the_zip(
     found = client.get("/receipts/?kind=receipt").text
     assert receipt.number in found and confirmation.number not in found
     assert client.get("/receipts/?least=1").status_code == 422
+    for status, shown in (("valid", True), ("canceled", False), ("open", False)):
+        assert (receipt.number in client.get(f"/receipts/?status={status}").text) is shown
     token = {"csrf_token": factories.csrf_token(client)}
     nothing = client.post("/receipts/archives", data=token)
     assert (nothing.status_code, "Please choose the documents" in nothing.text) == (422, True)

@@ -66,7 +66,7 @@ def test_an_invoice_is_frozen_when_it_is_issued(invoice_id: str) -> None:
 )
 @pytest.mark.database("sqlite")
 def test_where_the_company_names_its_account_an_invoice_can_be_transferred(
-    app: Flask, smtp: Mailbox, invoice_id: str
+    app: Flask, client: FlaskClient, smtp: Mailbox, invoice_id: str
 ) -> None:
     document = document_of(invoice_id)
     said = facts.from_json(document.facts)
@@ -102,8 +102,13 @@ def test_where_the_company_names_its_account_an_invoice_can_be_transferred(
     body = message.get_body(("plain",))
     assert body is not None
     assert "IBAN: DE02 1203 0000 0000 2020 51" in body.get_content()
-    with db.reading() as session:
+    with db.transaction() as session:
         issued = queries.by_code(session, document.code)
+        owner = factories.user(session, session.get_one(Customer, document.customer_id))
+    factories.sign_in(client, owner)
+    page = client.get(f"/invoices/{invoice_id}").text
+    assert "Pay by bank transfer" in page and "DE02 1203 0000 0000 2020 51" in page
+    assert document.number in client.get("/receipts/?status=open").text
     assert issued is not None
     assert issued.accounts == said.accounts
 
