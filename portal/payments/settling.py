@@ -107,9 +107,10 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
     cards.follow_payment(
         session,
         payment.customer_id,
-        None if payment.method_kind in DEBITS else intent.failure,  # an account is no card that is tried out
+        intent.failure,
         intent_id=intent.id,
-        paid=intent.status == PaymentStatus.SUCCEEDED,
+        # A bank account is no card that is tried out, whatever its bank says days later: its press counts for nothing.
+        paid=intent.status == PaymentStatus.SUCCEEDED or payment.method_kind in DEBITS,
         subjects=(*payment.card_is_tried_for, intent.payment_method_id),
     )
     touch(payment)

@@ -19,6 +19,8 @@ from portal.core import clock, company_days, db
 from portal.invoices import queries as invoices
 from portal.jobs import outbox
 from portal.ledger import LedgerAccount, Posting
+from portal.payment_methods import service as cards
+from portal.payment_methods.models import CardAttempt
 from portal.payments import service
 from portal.payments.models import Payment
 from portal.reconciliation import queries as discrepancies
@@ -111,9 +113,12 @@ def found(payment: Payment) -> Payment:
 
 
 def test_a_debit_that_fails_opens_the_invoice_again_and_a_card_pays_it(checkout: Checkout) -> None:
+    cards.begin_payment(checkout.customer_id, "203.0.113.7", checkout.invoice_id)
     payment = debit(checkout, REFUSED)
     with later(checkout, days=6):
         service.refresh(payment.id)
+        with db.reading() as session:
+            assert session.scalar(select(CardAttempt.id)) is None, "no card was tried out"
         failed = checkout.payment
         assert (failed.status, failed.fee_minor, failed.expected_by) == ("requires_payment_method", None, None)
         assert failed.failure_code and standing(checkout) == ("open", None)
