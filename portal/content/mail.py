@@ -42,6 +42,8 @@ SMTP_TIMEOUT_SECONDS: Final = 30
 # Whoever types an address waits this long at most. Seconds.
 ASK_TIMEOUT_SECONDS: Final = 3
 ASK_AGAIN_SECONDS: Final = 600
+# Where addresses stand of whom nobody knows any more (portal.privacy.erasing). Nothing can be sent there (RFC 6761).
+NOWHERE: Final = "erased.invalid"
 LONGEST_SUBJECT: Final = 400
 LONGEST_ANSWER: Final = 300
 MOST_REFUSED: Final = 100
@@ -288,12 +290,15 @@ def send(
 
     `key` names the occasion ("receipt:rct_…"); a second call with it sends the same Message-ID again. `customer_id` is whom the
     mail concerns, on whose page staff see it listed. A fact `unsubscribe_at` is where a mail that is not necessary is stopped. What the
-    server took is recorded at once, in a transaction of its own: a process that dies in between loses the record, not the mail.
+    server took is recorded at once, in a transaction of its own: a process that dies in between loses the record, not the mail. To whom was
+    erased meanwhile nothing is sent.
     Needs an application context. Raises NotReachable for an address that this server cannot take,
     smtplib.SMTPException or OSError when the server did not take it, marked as an outage unless
     it refused this mail for good, and ValueError for an address or a subject with a line break.
     """
     db.refuse_inside_transaction("sending mail")
+    if to.endswith(f"@{NOWHERE}"):
+        return
     settings = config.current()
     if any(mark in subject + to for mark in "\r\n"):
         raise ValueError("a line break in a mail header")

@@ -29,7 +29,7 @@ from portal.jobs.outbox import Reschedule
 from portal.payment_methods import queries as cards
 from portal.payment_methods import service as payment_methods
 from portal.privacy import jobs, queries, rows
-from portal.privacy.held import NOWHERE, Erase, Held
+from portal.privacy.held import Erase, Held
 from portal.privacy.inventory import BY_TABLE
 from portal.privacy.kinds import KINDS, Kind
 from portal.privacy.models import LONGEST_REASON, Erasure
@@ -202,8 +202,7 @@ def erase(erasure_id: str) -> None:
     for card_id in saved:
         payment_methods.remove(card_id, row.customer_id)
     kept = list(what_is_kept(company_days.today()))
-    if not customer.email.endswith(f"@{NOWHERE}"):
-        _tell(customer, row, "privacy/mails/erased", _SUBJECT, kept=kept)
+    _tell(customer, row, "privacy/mails/erased", _SUBJECT, kept=kept)
     for held in _in_order():
         _erase_rows(held, row.customer_id)
     with db.transaction() as session:

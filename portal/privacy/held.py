@@ -9,9 +9,6 @@ from typing import Any, Final
 
 from portal.privacy.kinds import Kind
 
-# Where an address of mail has to stand. Nothing can be sent there (RFC 6761), and it tells whose it was by its number alone.
-NOWHERE: Final = "erased.invalid"
-
 
 class Erase(StrEnum):
     """What is done with a customer's rows."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from portal.content.mail import NOWHERE
 from portal.privacy import kinds
-from portal.privacy.held import NOWHERE, Erase, Held
+from portal.privacy.held import Erase, Held
 from portal.privacy.inventory_of_money import MONEY
 
 _BROWSER: Final = {"ip": "to show where one is signed in", "user_agent": "to show with what one is signed in"}

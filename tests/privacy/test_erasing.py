@@ -196,6 +196,13 @@ def test_the_pages_ask_decide_and_tell_why_not(app: Flask, client: FlaskClient, 
         request = queries.latest(session, customer.id)
     assert request is not None
     run(app, request.id)
+    page = desk.get(f"/support/customers/{customer.id}").text
+    assert "This customer was erased" in page and f"{customer.id}/reactivation" not in page
+    assert f"{customer.id}/details" not in page
+    sent = len(smtp.messages)
+    with app.app_context():
+        erasing.mail_rejection(request.id)  # a job that was left before
+    assert len(smtp.messages) == sent, "nothing is sent to nowhere"
     shown = desk.get(place).text
     assert "What is kept" in shown and "Erased customer" in shown and customer.name not in shown
     assert "ada" not in desk.get(f"/support/customers/{customer.id}/timeline").text.lower()
