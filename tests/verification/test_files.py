@@ -165,8 +165,8 @@ def test_what_the_pages_of_a_sent_file_show_is_compared_with_what_was_issued(
     for words in (
         "The pages of this file were changed",
         "IBAN in this file, but not in the document as issued: DE02120300000000202051",
-        "Amount in this file, but not in the document as issued: 1,190.00",
-        "Date in this file, but not in the document as issued:",
+        "Amounts in this file, but not in the document as issued: 1,190.00",
+        "Dates in this file, but not in the document as issued:",
         "In the document as issued, but not in this file: €119.00",
     ):
         assert words in found
@@ -246,5 +246,5 @@ def test_in_a_browser_a_forged_copy_is_held_against_what_was_issued(
         expect(result).to_contain_text("This file holds no data that could be compared.")
         result.get_by_role("button", name="Send the file and compare its pages").click()
         expect(result).to_contain_text("IBAN in this file, but not in the document as issued: DE02120300000000202051")
-        expect(result).to_contain_text("Amount in this file, but not in the document as issued: 1,190.00")
+        expect(result).to_contain_text("Amounts in this file, but not in the document as issued: 1,190.00")
         assert violations(page) == []
