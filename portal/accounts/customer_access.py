@@ -17,22 +17,23 @@ from portal.identity.models import User
 
 LONGEST_REASON: Final = 500
 
-Ender = Callable[[Session, str, str], None]
+Ender = Callable[[Session, str, str | None], None]
 _enders: list[Ender] = []
 
 
 def ended_with_customer(ender: Ender) -> Ender:
     """Call this function, too, in the transaction in which a customer is deactivated, with the customer's id and that of the member of
-    staff: it ends what goes on by itself.
+    staff, if it was one: it ends what goes on by itself.
     """
     _enders.append(ender)
     return ender
 
 
-def deactivate(customer_id: str, reason: str, *, by: str) -> None:
+def deactivate(customer_id: str, reason: str, *, by: str | None) -> None:
     """Its people are signed out at once and cannot sign in; automatic payment ends. Invoices stay open, and can be paid outside.
 
-    `by` is the id of a member of staff. A second call changes nothing. Raises NotFound, and Invalid for the field "reason".
+    `by` is the id of a member of staff, None for the company's own systems. A second call changes nothing. Raises NotFound, and Invalid
+    for the field "reason".
     """
     reason = texts.one_line(reason, field="reason", longest=LONGEST_REASON, required=True)
     with db.transaction() as session:

@@ -33,6 +33,7 @@ class DetailsForm(ResumableForm):
         _("Electronic address"),
         description=_("For e-invoices by a network such as Peppol: scheme and ID, such as 0204:991-1234512345-06."),
     )
+    external_id = StringField(_("ID in your systems"), description=_("Such as the customer number of your accounting."))
     language = SelectField(_("Language"), choices=language.choices, description=_("Used for documents and reminders."))
     reminders_off = BooleanField(
         _("No reminders of invoices"),
@@ -73,6 +74,7 @@ class NewCustomerForm(ResumableForm):
         _("Electronic address"),
         description=_("For e-invoices by a network such as Peppol: scheme and ID, such as 0204:991-1234512345-06."),
     )
+    external_id = StringField(_("ID in your systems"), description=_("Such as the customer number of your accounting."))
 
 
 class PersonEmailForm(ResumableForm):

@@ -26,8 +26,7 @@ bp = Blueprint("support_customers", __name__, url_prefix="/support/customers")
 
 _DETAILS: Final = (
     *("name", "email", "address", "postal_code", "city", "country", "tax_id", "buyer_reference"),
-    "electronic_address",
-    "language",
+    *("electronic_address", "external_id", "language"),
 )
 _REFUSED: Final = (Invalid, Conflict, RateLimited)
 
@@ -60,6 +59,7 @@ def new() -> AnyResponse:
                 "address",
                 "country",
                 "tax_id",
+                "external_id",
                 *service.FOR_E_INVOICES,
             )
         }
@@ -119,7 +119,7 @@ def _stored(form: DetailsForm, now: Customer) -> list[tuple[str, str]]:
     return [
         (str(form[name].label.text), getattr(now, name) or "–")
         for name in _DETAILS
-        if typed(form[name]).replace("\r\n", "\n").strip() != getattr(now, name)
+        if typed(form[name]).replace("\r\n", "\n").strip() != (getattr(now, name) or "")
     ]
 
 

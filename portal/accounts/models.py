@@ -20,6 +20,7 @@ from sqlalchemy import (
     delete,
     event,
     inspect,
+    null,
     select,
     text,
 )
@@ -74,7 +75,11 @@ class Customer(Base):
     unwanted_mails: Mapped[str] = mapped_column(String(200), default="")
     # Nobody is reminded of this customer's invoices by plan.
     reminders_off: Mapped[bool] = mapped_column(Boolean, default=False)
+    # What the company's own systems call it; no two customers have the same.
+    external_id: Mapped[str | None] = mapped_column(String(120), unique=True)
     stripe_customer_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    # The key of the request that made it, so that a second one with the key makes no second customer.
+    client_key: Mapped[str | None] = mapped_column(String(80), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     # Rises with every change of the details: who has read an older one changes nothing.
     version: Mapped[int] = mapped_column(Integer, default=1)
@@ -176,10 +181,11 @@ def words_of(*sentences: str) -> set[str]:
 
 
 def keep_words(connection: Connection, customer_id: str) -> None:
-    """Bring a customer's words in line with its name and its people, as the connection sees them now."""
-    own = select(Customer.name, Customer.email).where(Customer.id == customer_id)
-    peoples = select(User.name, User.email).where(User.customer_id == customer_id)
-    words = words_of(*(text for row in connection.execute(own.union_all(peoples)) for text in row))
+    """Bring a customer's words in line with its name, its external ID and its people, as the connection sees them now."""
+    own = select(Customer.name, Customer.email, Customer.external_id).where(Customer.id == customer_id)
+    peoples = select(User.name, User.email, null()).where(User.customer_id == customer_id)
+    found = (text for row in connection.execute(own.union_all(peoples)) for text in row)
+    words = words_of(*(text for text in found if text))
     of_customer = CustomerWord.customer_id == customer_id
     before = set(connection.scalars(select(CustomerWord.word).where(of_customer)))
     connection.execute(delete(CustomerWord).where(of_customer, CustomerWord.word.not_in(words)))
@@ -229,8 +235,14 @@ def _insert_missing(connection: Connection, table: type[Base]) -> Any:
 def _named(_mapper: Any, connection: Connection, row: Customer | User) -> None:
     customer_id = row.id if isinstance(row, Customer) else row.customer_id
     state: Any = inspect(row)
-    if customer_id is not None and any(state.attrs[name].history.has_changes() for name in ("name", "email")):
+    if customer_id is not None and _has_new_words(state):
         keep_words(connection, customer_id)
+
+
+def _has_new_words(state: Any) -> bool:
+    return any(
+        state.attrs[name].history.has_changes() for name in ("name", "email", "external_id") if name in state.attrs
+    )
 
 
 class InvitationAttempt(Base):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from portal.accounts import jobs, queries, tax_ids
+from portal.accounts import external_ids, jobs, queries, tax_ids
 from portal.accounts.models import Customer, OptionalMail
 from portal.content.language import supported
 from portal.core import audit, clock, config, db, texts
@@ -88,6 +88,7 @@ class Details:
     city: str = ""
     buyer_reference: str = ""
     electronic_address: str = ""
+    external_id: str = ""
     reminders_off: bool = False
 
 
@@ -103,10 +104,11 @@ def add_customer(
     address: str = "",
     country: str = "",
     tax_id: str = "",
+    external_id: str = "",
     **more: str,
 ) -> Customer:
     """A new billing account, in the caller's transaction; `more` are some of FOR_E_INVOICES. Raises Invalid, naming the field that is
-    wrong.
+    wrong, and ExternalIdTaken.
     """
     customer = Customer(
         id=new_id("cus"),
@@ -117,6 +119,7 @@ def add_customer(
         tax_id=tax_ids.checked(tax_id, _country(country)),
         language=supported(language),
         created_at=clock.now(),
+        external_id=external_ids.checked(session, external_id),
         **_for_e_invoices(more),
     )
     session.add(customer)
@@ -327,12 +330,18 @@ def change_billing_details(
         _write(session, customer, on_the_bill | _for_e_invoices(more))
 
 
+def details_of(customer: Customer) -> Details:
+    """What a form shows of it, to be changed."""
+    stands: dict[str, Any] = {one.name: getattr(customer, one.name) for one in fields(Details)}
+    return Details(**(stands | {"external_id": customer.external_id or ""}))
+
+
 def change_details(customer_id: str, version: int, details: Details) -> None:
     """All that staff may change about a customer; documents that were issued keep what they say.
 
     `version` is that of the customer which the form showed. The address that was billed until now is told of a new one by mail.
-    Raises NotFound, StaleDetails, queries.Erased, and Invalid, naming the field that is wrong; then nothing has been written. A second call
-    with the same version is stale.
+    Raises NotFound, StaleDetails, queries.Erased, external_ids.ExternalIdTaken, and Invalid, naming the field that is wrong; then nothing
+    has been written. A second call with the same version is stale.
     """
     email = email_addresses.checked(details.email)
     refuse_unreachable(email)
@@ -346,9 +355,10 @@ def change_details(customer_id: str, version: int, details: Details) -> None:
         on_the_bill = _on_the_bill(
             customer, name=details.name, address=details.address, country=details.country, tax_id=details.tax_id
         )
-        new: dict[str, str | bool] = {
+        new: dict[str, str | bool | None] = {
             **on_the_bill,
             "email": email,
+            "external_id": external_ids.checked(session, details.external_id, customer_id=customer_id),
             "language": supported(details.language),
             **_for_e_invoices({name: getattr(details, name) for name in FOR_E_INVOICES}),
             "reminders_off": details.reminders_off,
@@ -395,7 +405,7 @@ def _for_e_invoices(typed: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _write(session: Session, customer: Customer, new: Mapping[str, str | bool]) -> None:
+def _write(session: Session, customer: Customer, new: Mapping[str, str | bool | None]) -> None:
     changes = identity.write_changes(customer, new)
     if changes:
         customer.version += 1

@@ -99,6 +99,7 @@ LIST: Final = StaffList(
         ),
         Column("created", N_("Customer since"), lambda customer, _: customer.created_at, "moment", place="number"),
         Column("id", N_("ID"), lambda customer, _: customer.id, "id"),
+        Column("external_id", N_("ID in your systems"), lambda customer, _: customer.external_id, "more_id"),
         Column("stripe_id", N_("ID at Stripe"), lambda customer, _: customer.stripe_customer_id, "more_id"),
     ),
     open=lambda customer: ("support.customer", {"customer_id": customer.id}),

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from flask import Response, make_response, request
+from flask_babel import gettext
 from pydantic import BaseModel
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -22,11 +23,14 @@ from portal.api.callers import Caller, MissingScope, ProofNeeded
 from portal.content import language
 from portal.core import idempotency, texts
 from portal.core.errors import N_, PortalError
+from portal.core.keyset import WrongCursor
 from portal.web import failures, pages
 from portal.web.guards import PROOF_LASTS
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
+# What pages call a page that is not there, an app has sent itself.
+WRONG_CURSOR: Final = N_("This cursor is not one of this list.")
 KEY: Final = re.compile(r"[!-~]{8,255}", re.ASCII)
 
 
@@ -56,6 +60,9 @@ def refusal(error: PortalError) -> AnyResponse:
     if isinstance(error, RefusedWith):
         members = {**error.members, error.shown_as: error.subject.model_dump(mode="json")}
         return failures.failure(error.status, error.code, message, **members)
+    if isinstance(error, WrongCursor):
+        wrong = gettext(WRONG_CURSOR)
+        return failures.failure(422, "bad_cursor", wrong, errors=[{"field": "cursor", "message": wrong}])
     response = failures.refusal(error)
     if isinstance(error, MissingScope):
         response.headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'

@@ -24,7 +24,6 @@ NOT_OF_THE_API: Final = frozenset(
         "datev_not_set_up",
         "look_at_each",
         "made_already",
-        "email_taken",
         "last_owner",
         "too_many_people",
         "no_default_card",
@@ -42,7 +41,6 @@ NOT_OF_THE_API: Final = frozenset(
         "refund_needs_two",
         "refund_sent",
         "refunds_not_together",
-        "stale_details",
         "no_access",
         "provider_not_proved",
         "identity_provider_unavailable",
@@ -65,6 +63,7 @@ STATUSES: Final = {
     "scope_not_allowed": 422,
     "nothing_left": 422,
     "too_much": 422,
+    "bad_cursor": 422,
     "bad_name": 422,
     "name_taken": 422,
     "amount_too_small": 422,
@@ -130,8 +129,12 @@ MEANINGS: Final = {
     "amount_changed": "More is due of the invoice than its customer was shown. Nothing was charged: read the invoice again, and show it.",
     "payment_being_recorded": "A payment of the invoice that arrived in another way is being recorded. Offer no payment meanwhile.",
     "rest_not_chargeable": "What is left of the invoice is less than Stripe charges: it is paid in another way.",
-    "duplicate_reference": "The customer already has an invoice with this external_reference: this is it, issued before. Find it in the "
-    "list of the customer's invoices instead of issuing another one.",
+    "duplicate_reference": "The customer already has an invoice with this external_reference, issued before: `existing_id` is its id. Read "
+    "it instead of issuing another one.",
+    "external_id_taken": "Another customer has this external_id: `existing_id` is its id. Read it instead of creating another one.",
+    "stale_details": "Somebody has changed the customer since you read it, so nothing was written. Read it again, then change it.",
+    "email_taken": "Somebody signs in with this address already, perhaps for another customer. Create the customer without an invitation, "
+    "or invite another address.",
     "payment_in_progress": "The bank is still working on this payment. Wait for it; do not begin another one.",
     "payment_unresolved": "A payment of the same amount and description may still be charged; `payment` shows it. Wait until its status is "
     "no longer processing, then decide; with `allow_duplicate` and a new key both are paid.",
@@ -174,6 +177,7 @@ MEANINGS: Final = {
     "unknown_customer": "There is no customer with this id.",
     "nothing_left": "Everything of this payment was given back, or is being given back.",
     "too_much": "More than what is left of this payment.",
+    "bad_cursor": "The cursor is none that this list has given out. Begin with the first page.",
     "bad_name": "A key of metadata has other than 1 to 40 letters, digits, dots, hyphens or underscores.",
     "name_taken": "The portal uses this key of metadata itself. Choose another one.",
     "amount_too_small": "Less than Stripe charges in this currency.",

@@ -53,11 +53,29 @@ def whole(shown: list[Shown]) -> schemas.Page[Shown]:
     return schemas.Page[Shown](data=shown, has_more=False, next_cursor=None)
 
 
-def customer(
-    row: Customer, caller: Caller, person: User | None, vat_id: VatIdStanding | None
-) -> customer_schemas.Customer:
+def customer_status(row: Customer) -> customer_schemas.CustomerStatus:
+    return customer_schemas.CustomerStatus("deactivated" if row.deactivated_at else "active")
+
+
+def me(row: Customer, caller: Caller, person: User | None, vat_id: VatIdStanding | None) -> customer_schemas.Me:
+    return customer_schemas.Me(
+        **dict(customer(row, vat_id)),
+        person=_person(person) if person else None,
+        scopes=sorted(caller.scopes),
+    )
+
+
+def customer(row: Customer, vat_id: VatIdStanding | None) -> customer_schemas.Customer:
     return customer_schemas.Customer(
+        **dict(customer_summary(row)), tax_id_check=_tax_id_check(vat_id) if vat_id else None
+    )
+
+
+def customer_summary(row: Customer) -> customer_schemas.CustomerSummary:
+    return customer_schemas.CustomerSummary(
         id=row.id,
+        external_id=row.external_id,
+        status=customer_status(row),
         name=row.name,
         email=row.email,
         address=row.address_lines,
@@ -65,12 +83,12 @@ def customer(
         postal_code=row.postal_code,
         city=row.city,
         tax_id=row.tax_id,
-        tax_id_check=_tax_id_check(vat_id) if vat_id else None,
         buyer_reference=row.buyer_reference,
         electronic_address=row.electronic_address,
         language=row.language,
-        person=_person(person) if person else None,
-        scopes=sorted(caller.scopes),
+        reminders_off=row.reminders_off,
+        version=row.version,
+        created_at=row.created_at,
     )
 
 

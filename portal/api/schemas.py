@@ -76,6 +76,9 @@ class Problem(Answer):
     detail: str
     request_id: str = Field(description="Names this request in our logs.")
     errors: list[FieldError]
+    existing_id: str | None = Field(
+        default=None, description="What is there already, where the refusal is about that; not sent otherwise."
+    )
 
 
 class Deleted(Answer):

@@ -15,7 +15,8 @@ def N_(message: str) -> str:
 class PortalError(Exception):
     """The root of the tree.
 
-    `message` is an English template in the catalogues; `facts` fill its `%(name)s` places after translation.
+    `message` is an English template in the catalogues; `facts` fill its `%(name)s` places after translation. The fact `existing_id` is
+    told to programs besides: of a refusal because something is there already.
     """
 
     code = "error"

@@ -34,6 +34,10 @@ Side = Literal["after", "before"]
 _NUMBERED: Final = re.compile(r"(?P<side>after|before)-(?P<number>[0-9]{1,18})")
 
 
+class WrongCursor(NotFound):
+    """There is no such page: the cursor is another list's, or nobody gave it out. An app is told so at the field "cursor"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
     """A page's rows, newest first; `older` and `newer` are cursors for a link, where there is something.
@@ -60,15 +64,15 @@ class Cursor:
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
-        """Raises NotFound for anything that encode did not write: there is no such page."""
+        """Raises WrongCursor for anything that encode did not write: there is no such page."""
         try:
             padded = text.encode("ascii") + b"=" * (-len(text) % 4)
             side, moment, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(" ")
             at = datetime.fromisoformat(moment)
         except (ValueError, binascii.Error) as error:
-            raise NotFound from error
+            raise WrongCursor from error
         if side not in {"after", "before"} or at.tzinfo is None:
-            raise NotFound
+            raise WrongCursor
         return cls("after" if side == "after" else "before", at, row_id)
 
 
@@ -104,7 +108,7 @@ def page(  # noqa: PLR0913  # what a page is described by
     page of the newest rows, is the first one. With `ids_first` an index that holds all that the filter asks for serves alone: for filters
     that look through many rows and find few.
 
-    Raises NotFound for a cursor that nobody gave out, Invalid for a size beyond the bounds (field "limit").
+    Raises WrongCursor for a cursor that nobody gave out, Invalid for a size beyond the bounds (field "limit").
     """
     if not 1 <= size <= LARGEST_PAGE:
         raise Invalid(N_("A page has 1 to %(most)s rows."), field="limit", most=LARGEST_PAGE)
@@ -127,7 +131,7 @@ def numbered(session: Session, query: Select[Row], number: InstrumentedAttribute
 
     found = _NUMBERED.fullmatch(cursor) if cursor else None
     if cursor and found is None:
-        raise NotFound
+        raise WrongCursor
     side: Side | None = None if found is None else "after" if found["side"] == "after" else "before"
     return _page_of(session, query, (number,), side, (int(found["number"]),) if found else (), cursor_of, Paging())
 
@@ -210,15 +214,15 @@ def encoded_place(side: str, key: Sequence[object]) -> str:
 
 
 def decoded_place(cursor: str, kinds: Sequence[type]) -> tuple[str, tuple[object, ...]]:
-    """The side and the values, of these kinds. Raises NotFound for anything that encoded_place did not write for a list in this order."""
+    """The side and the values, of these kinds. Raises WrongCursor for what encoded_place did not write for a list in this order."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         side, *parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         place = tuple(_part(part, kind) for part, kind in zip(parts, kinds, strict=True))
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
-        raise NotFound from error
+        raise WrongCursor from error
     if side not in {"after", "before"}:
-        raise NotFound
+        raise WrongCursor
     return side, place
 
 

@@ -8,6 +8,9 @@ from portal.core.errors import N_
 
 # What a key of another system opens, by scope.
 SCOPES: Final[dict[str, str]] = {
+    "customers:read": N_("See every customer’s details and people"),
+    "customers:write": N_("Create customers, change their details, and invite their owners"),
+    "customers:deactivate": N_("Deactivate customers, and bring them back"),
     "invoices:read": N_("See every customer’s invoices"),
     "invoices:write": N_("Issue invoices to every customer"),
     "payments:read": N_("See every customer’s payments"),

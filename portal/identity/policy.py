@@ -43,7 +43,13 @@ _OF_CUSTOMERS: Final = permissions.READING | {"account:read", "methods:read"}
 _OF_PAYERS: Final = frozenset({"payments:write", "methods:write", "refunds:request"})
 _OF_OWNERS: Final = frozenset({"endpoints:read", "endpoints:write"})
 # An API client acts for the company, with nobody before it: it decides on no refund.
-API_CLIENT_SCOPES: Final = permissions.READING | {"invoices:write", "payments:cancel"}
+API_CLIENT_SCOPES: Final = permissions.READING | {
+    "customers:deactivate",
+    "customers:read",
+    "customers:write",
+    "invoices:write",
+    "payments:cancel",
+}
 SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | permissions.STAFF_SCOPES
 
 

@@ -72,13 +72,13 @@ def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | N
         raise _SentBefore
     price_list.check_lines(session, draft)
     vat_id = taxing.check(session, draft, customer)
-    if draft.external_reference is not None and by_external_reference(
-        session, draft.customer_id, draft.external_reference
-    ):
+    same = draft.external_reference and by_external_reference(session, draft.customer_id, draft.external_reference)
+    if same:
         raise Conflict(
             N_("This customer already has an invoice with the reference %(reference)s."),
             code=DUPLICATE_REFERENCE,
             reference=draft.external_reference,
+            existing_id=same.id,
         )
     invoice = row_of(draft, sums, customer, f"INV-{draft.first_day.year}-{number:06d}", client_key)
     session.add(invoice)

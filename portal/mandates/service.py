@@ -89,8 +89,8 @@ def switch_off(customer_id: str, user_id: str) -> None:
 
 
 @customer_access.ended_with_customer
-def end(session: Session, customer_id: str, user_id: str) -> None:
-    """Likewise, in the caller's transaction: also when the customer is deactivated."""
+def end(session: Session, customer_id: str, user_id: str | None) -> None:
+    """Likewise, in the caller's transaction: also when the customer is deactivated, which the company's own systems do without a user."""
     mandate = queries.in_force(session, customer_id, lock=True)
     if mandate is None:
         return

@@ -34,6 +34,7 @@ _ACCOUNTS: Final = (
             "tax_id": "decides about tax; stands on documents",
             "buyer_reference": "by what its invoices are sent on",
             "electronic_address": "e-invoices go there by a network",
+            "external_id": "what the company's own systems call it",
         },
         replaced={
             "name": "Erased customer",
@@ -45,6 +46,7 @@ _ACCOUNTS: Final = (
             "tax_id": "",
             "buyer_reference": "",
             "electronic_address": "",
+            "external_id": None,
         },
     ),
     Held("customer_words", kinds.CUSTOMERS, "customer_id", Erase.REMOVE, {"word": "staff find a customer by it"}),

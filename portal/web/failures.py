@@ -116,6 +116,7 @@ def refusal(error: PortalError) -> AnyResponse:
         message,
         errors=[{"field": field, "message": message}] if field else [],
         retry_after=getattr(error, "retry_after", None),
+        **{name: error.facts[name] for name in ("existing_id",) if name in error.facts},
     )
 
 

@@ -31,7 +31,12 @@ from tests import factories
 from tests.api.conftest import App, World
 
 # Every route for every role, in one test: that takes its time on a busy machine.
-pytestmark = [pytest.mark.database("sqlite"), pytest.mark.timeout(600)]
+# Nobody is limited in what they ask here.
+pytestmark = [
+    pytest.mark.database("sqlite"),
+    pytest.mark.timeout(600),
+    pytest.mark.settings(PORTAL_API_LIMITS="all:900/minute,changes:900/minute,sign_in:900/minute,refused:900/minute"),
+]
 
 # Stripe fails in these tests: 503 means that someone came past every guard as far as the call to Stripe. 422 likewise: what was sent
 # was looked at, and is not complete. The API client has every scope that API clients can have.
@@ -40,6 +45,14 @@ TABLE = """
 POST   /api/auth/token                    422    422   422   422    422   422     422      422   422
 POST   /api/auth/revoke                   200    200   200   200    200   200     200      200   200
 GET    /api/customers/me                  401    200   200   200    200   403     403      403   403
+GET    /api/customers                     401    403   403   403    403   200     200      200   200
+POST   /api/customers                     401    403   403   403    403   201     201      201   201
+GET    /api/customers/<id>                401    403   403   403    403   200     200      200   200
+PATCH  /api/customers/<id>                401    403   403   403    403   200     200      200   200
+POST   /api/customers/<id>/deactivation   401    403   403   403    403   403     200      200   200
+DELETE /api/customers/<id>/deactivation   401    403   403   403    403   403     200      200   200
+GET    /api/customers/<id>/people         401    403   403   403    403   200     200      200   200
+POST   /api/customers/<id>/people         401    403   403   403    403   201     201      201   201
 GET    /api/invoices                      401    200   200   200    200   200     200      200   200
 GET    /api/invoices/<id>                 401    200   200   200    404   200     200      200   200
 POST   /api/invoices                      401    403   403   403    403   201     201      201   201
@@ -121,6 +134,8 @@ class House:
             return app.get(address, **narrowed)
         if method == "DELETE":
             return app.delete(address, **({"payment_method_id": CARD} if "methods" in route else {}))
+        if method == "PATCH":
+            return app.send("PATCH", address, json={"city": "Berlin"})
         return app.post(address, self._body(route))
 
     def _named(self, route: str) -> str:
@@ -136,6 +151,7 @@ class House:
                 "receipts",
                 "endpoints",
                 "staff",
+                "customers",
             )
             if name in route
         )
@@ -153,6 +169,8 @@ class House:
         with db.transaction() as session:
             if noun == "staff":
                 return factories.staff(session).id
+            if noun == "customers":
+                return factories.customer(session).id
             customer = session.get_one(Customer, self.customer_id)
             if noun == "invoices":
                 return factories.invoice(session, customer).id
@@ -189,6 +207,9 @@ class House:
         if route == "/api/payments/refund":
             return {"payment_id": self._fresh("payments"), "amount": 1_00, "reason": "product_not_received"}
         bodies: dict[str, dict[str, Any]] = {
+            "/api/customers": {"name": "Oberbaum GmbH", "email": f"{new_id('user')}@oberbaum.test"},
+            "/api/customers/<id>/deactivation": {"reason": "The contract has ended."},
+            "/api/customers/<id>/people": {"name": "Ada Lang", "email": f"{new_id('user')}@oberbaum.test"},
             "/api/endpoints": {"url": HOOK, "events": ["invoice.paid"]},
             "/api/auth/revoke": {"refresh_token": "prt_none"},
             "/api/invoices": {"customer_id": self.customer_id, "currency": "eur", "lines": [line]},
@@ -263,11 +284,11 @@ def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> Non
 def test_finance_reads_what_staff_read_and_confirms_balances_alone(house: House, world: World, app: Flask) -> None:
     """Its scopes come from the table of permissions, as those of the others."""
     house.apps["finance"] = world.of(world.staff("finance"))
-    assert policy.scopes_of("finance", None) == permissions.READING | {"balances:confirm"}
+    assert policy.scopes_of("finance", None) == permissions.READING | {"balances:confirm", "customers:read"}
     for method, route, facts in operations(app):
         confirms = "balances:confirm" in facts.scopes
         like = EXPECTED[method, route]["admin" if confirms else "support"]
-        expected = like if set(facts.scopes) <= permissions.READING or confirms else 403
+        expected = like if set(facts.scopes) <= permissions.READING | {"customers:read"} or confirms else 403
         assert house.ask("finance", method, route).status_code == expected, (method, route)
         assert method == "GET" or confirms or expected == 403 or route.startswith("/api/auth/")
 
@@ -288,6 +309,8 @@ def test_what_changes_something_needs_a_key_or_may_be_repeated(app: Flask) -> No
     assert without == {
         "/api/auth/token",
         "/api/auth/revoke",
+        "/api/customers/<id>/deactivation",
+        "/api/customers/<id>/people",
         "/api/payments/<id>/cancellation",
         "/api/refunds/<id>/withdrawal",
         "/api/invoice-credits/<id>/approval",
