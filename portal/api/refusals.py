@@ -48,6 +48,8 @@ NOT_OF_THE_API: Final = frozenset(
         "vies_off",
         "no_network",
         "no_bounce",
+        "erasure_decided",
+        "erasure_hindered",
         "files_being_read",
     }
 )
@@ -131,6 +133,7 @@ MEANINGS: Final = {
     "rest_not_chargeable": "What is left of the invoice is less than Stripe charges: it is paid in another way.",
     "duplicate_reference": "The customer already has an invoice with this external_reference, issued before: `existing_id` is its id. Read "
     "it instead of issuing another one.",
+    "customer_erased": "What told of this customer was erased. It does not come back: create a new one.",
     "external_id_taken": "Another customer has this external_id: `existing_id` is its id. Read it instead of creating another one.",
     "stale_details": "Somebody has changed the customer since you read it, so nothing was written. Read it again, then change it.",
     "email_taken": "Somebody signs in with this address already, perhaps for another customer. Create the customer without an invitation, "
