@@ -121,7 +121,9 @@ def variables(settings: Settings, live_portal: LivePortal) -> dict[str, str]:
         factories.invoice(session, customer)
         staff = factories.staff(session, "approver")
         admin = factories.staff(session, "admin")
-    client, secret = api_clients.create("Books", ["customers:read", "customers:write", "invoices:read", "invoices:write"], admin.id)
+    client, secret = api_clients.create(
+        "Books", ["customers:read", "customers:write", "invoices:read", "invoices:write"], admin.id
+    )
     cards = {
         "PAYMENT_METHOD": "visa",
         "PAYMENT_METHOD_NEW": "amex",
