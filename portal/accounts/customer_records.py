@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from portal.accounts import queries, service
+from portal.accounts import external_ids, queries, service
+from portal.accounts.listing import LISTING
 from portal.accounts.models import Customer
-from portal.core import db
+from portal.core import db, keyset, listed
+from portal.core.listing import Wanted
 from portal.identity.email_addresses import refuse_unreachable
 from portal.identity.models import User
 
@@ -42,6 +45,20 @@ def create(
             return customer
 
     return _again_if_another_was_first(once)
+
+
+def find(session: Session, external_id: str) -> Customer | None:
+    """The customer that the company's own systems call so, as it is written."""
+    return external_ids.find(session, external_id)
+
+
+def page(session: Session, text: str, state: str | None, cursor: str | None, *, size: int) -> keyset.Page[Customer]:
+    """Customers whose words begin like those of the text, of the state "active" or "deactivated" where one is given, newest first.
+
+    Raises keyset.WrongCursor.
+    """
+    wanted = Wanted(text=text, choices=(("state", state),) if state else ())
+    return listed.page(session, LISTING, wanted, cursor, size=size).page
 
 
 def change(customer_id: str, changes: Mapping[str, Any], version: int | None = None) -> Customer:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.accounts import colleagues, customer_access, customer_records, external_ids
+from portal.accounts import colleagues, customer_access, customer_records
 from portal.accounts import queries as accounts
 from portal.accounts.colleagues import Colleague
 from portal.accounts.models import Customer
-from portal.accounts.staff_list import LISTING
 from portal.api import customer_schemas, representations, schemas
 from portal.api.callers import Caller, NotForCustomers
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
-from portal.core import db, keyset, listed
-from portal.core.listing import Wanted
+from portal.core import db, keyset
 from portal.identity import queries as users
 from portal.vat import queries as vat
 
@@ -50,12 +48,11 @@ def list_customers(
     _for_company(caller)
     with db.reading() as session:
         if query.external_id is not None:
-            found = external_ids.find(session, query.external_id)
+            found = customer_records.find(session, query.external_id)
             is_wanted = found is not None and query.status in {None, representations.customer_status(found)}
             page: keyset.Page[Customer] = keyset.Page([found] if found and is_wanted else [], older=None, newer=None)
         else:
-            wanted = Wanted(text=query.q or "", choices=(("state", query.status.value),) if query.status else ())
-            page = listed.page(session, LISTING, wanted, query.cursor, size=query.limit).page
+            page = customer_records.page(session, query.q or "", query.status, query.cursor, size=query.limit)
         rows = [representations.customer_summary(row) for row in page.rows]
     return representations.page(page, rows)
 
