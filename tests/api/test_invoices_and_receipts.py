@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from portal.core import db
+from portal.core import company_days, db
 from portal.jobs import outbox
+from portal.verification import queries as verified
 from tests import factories
 from tests.api.conftest import App, World
 
@@ -135,3 +137,32 @@ def test_who_one_is(world: World, owner: App) -> None:
     assert (me["id"], me["name"]) == (world.customer_id, "Spree Bikes GmbH")
     assert (me["person"]["email"], me["person"]["role"]) == (world.owner.email, "owner")
     assert "payments:write" in me["scopes"]
+
+
+def test_staff_mail_a_document_again_confirm_a_balance_and_void_an_invoice(world: World) -> None:
+    desk = world.of(world.staff("approver"))
+    issued = desk.post("/api/invoices", draft(world)).json
+    assert issued is not None
+    day = (company_days.today() - timedelta(days=1)).isoformat()
+    confirmed = desk.post("/api/balance-confirmations", {"customer_id": world.customer_id, "day": day}).json
+    assert confirmed is not None
+    assert (confirmed["balances"], confirmed["pdf_ready"]) == ({"eur": 0}, False), "it was issued today"
+    early = desk.post(f"/api/receipts/{issued['document_id']}/mail")
+    assert early.status_code == 409, "its first mail is still to come"
+    with world.app.app_context():
+        while claimed := outbox.claim("worker", 1, lease_seconds=0):
+            outbox.run(claimed[0], "worker")
+    again = desk.post(f"/api/receipts/{issued['document_id']}/mail")
+    assert (again.status_code, again.json["number"]) == (200, issued["number"])  # type: ignore[index]
+    letter = desk.get(f"/api/balance-confirmations/{confirmed['id']}/pdf")
+    assert letter.data.startswith(b"%PDF-")
+    with db.reading() as session:
+        found = verified.by_code(session, confirmed["verification_code"])
+    assert found is not None and found.kind == "balance_confirmation"
+    today = {"customer_id": world.customer_id, "day": company_days.today().isoformat()}
+    refused = desk.post("/api/balance-confirmations", today)
+    assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "day")  # type: ignore[index]
+    key = "void-of-tests-1"
+    for _ in range(2):
+        void = desk.post(f"/api/invoices/{issued['id']}/void", {"reason": "Billed twice."}, key=key)
+        assert (void.status_code, void.json["status"]) == (200, "void")  # type: ignore[index]
