@@ -19,15 +19,13 @@ def waiting(session: Session, staff: Staff) -> Iterator[Backlog]:
     if not may(staff.role, Permission.ANSWER_PRIVACY_REQUESTS):
         return
     mine = queries.waiting().where(or_(Erasure.requested_by.is_(None), Erasure.requested_by != staff.id))
-    first = session.scalar(mine.limit(1))
-    if first is None:
-        return
-    found = session.execute(select(*counted(mine.with_only_columns(Erasure.requested_at)))).one()
+    first = mine.with_only_columns(Erasure.customer_id).limit(1).scalar_subquery()
+    *found, customer_id = session.execute(select(*counted(mine.with_only_columns(Erasure.requested_at)), first)).one()
     yield Backlog(
         N_("Erasures of customers to decide"),
         "people",
         "support_privacy.staff_show",
         *found,
-        arguments={"customer_id": first.customer_id},
+        arguments={"customer_id": customer_id or ""},
         position=13,
     )
