@@ -20,12 +20,16 @@ def waiting(session: Session, staff: Staff) -> Iterator[Backlog]:
         return
     mine = queries.waiting().where(or_(Erasure.requested_by.is_(None), Erasure.requested_by != staff.id))
     first = mine.with_only_columns(Erasure.customer_id).limit(1).scalar_subquery()
-    *found, customer_id = session.execute(select(*counted(mine.with_only_columns(Erasure.requested_at)), first)).one()
+    number, oldest, newest, customer_id = session.execute(
+        select(*counted(mine.with_only_columns(Erasure.requested_at)), first)
+    ).one()
     yield Backlog(
         N_("Erasures of customers to decide"),
         "people",
         "support_privacy.staff_show",
-        *found,
+        number,
+        oldest=oldest,
+        newest=newest,
         arguments={"customer_id": customer_id or ""},
         position=13,
     )
