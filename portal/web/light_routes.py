@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
+def new_request_id() -> str:
+    """Sixteen hexadecimal digits, one of them a letter at least: sixteen decimal ones could pass for a card's number in a log."""
+    while (request_id := secrets.token_hex(8)).isdecimal():
+        pass
+    return request_id
+
+
 @dataclass(frozen=True, slots=True)
 class LightRoute:
     """A POST to `path` with a body of at most so many bytes: `answer` is given it and one header, and returns what JSON tells of it.
@@ -46,7 +53,7 @@ class LightRoutes:
         body = _body(environ, route.largest_body_bytes) if route else None
         if route is None or body is None:
             return self._app(environ, start_response)
-        request_id = secrets.token_hex(8)
+        request_id = new_request_id()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, method="POST", path=route.path)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -34,6 +33,7 @@ from portal.content import language
 from portal.content.templates import LocaleEnvironment
 from portal.core import audit, card_numbers, company_days, config, languages, networks, patience, recovery, time_zones
 from portal.web import forwarded, static_build, static_files
+from portal.web.light_routes import new_request_id
 
 # Browsers ask for HTTPS alone from then on, in seconds.
 HSTS_SECONDS: Final = 63_072_000
@@ -317,7 +317,7 @@ def _refuse_other_sites() -> None:
 def _begin_request() -> None:
     patience.begin()
     given = request.headers.get("X-Request-Id", "")
-    g.request_id = secrets.token_hex(8)
+    g.request_id = new_request_id()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method, path=_path_to_log())
     is_good = 0 < len(given) <= LONGEST_REQUEST_ID and given.isascii() and given.isprintable()

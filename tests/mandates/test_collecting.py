@@ -202,7 +202,7 @@ def test_the_default_card_of_the_day_is_charged(subscriber: Subscriber) -> None:
         assert subscriber.charged == [119_00]
 
 
-@pytest.mark.parametrize("what", ["removed", "expired"])
+@pytest.mark.parametrize("what", ["removed", "expired", "another has expired"])
 def test_without_a_good_card_no_bank_is_asked_and_the_next_card_is_tried(subscriber: Subscriber, what: str) -> None:
     subscriber.switch_on()
     invoice_id = subscriber.owe(days=3)
@@ -213,11 +213,12 @@ def test_without_a_good_card_no_bank_is_asked_and_the_next_card_is_tried(subscri
         cards.remove(card.id, subscriber.customer_id)
     else:
         with db.transaction() as session:
-            session.get_one(PaymentMethod, card.id).exp_year = 2020
+            row = session.get_one(PaymentMethod, card.id)
+            row.exp_year, row.is_default = 2020, what == "expired"
     with subscriber.later(3):
         assert subscriber.asked == 0
         (mail,) = subscriber.mails("could not charge")
-        assert ("no card" if what == "removed" else "has expired") in text_of(mail)
+        assert ("has expired" if what == "expired" else "no card") in text_of(mail)
         subscriber.keep_card("pm_card_mastercard")
         with subscriber.later(1):
             assert subscriber.status(invoice_id) == "paid"
@@ -358,7 +359,9 @@ def test_a_payment_that_is_canceled_during_a_try_is_no_decline_and_the_next_try_
             (waiting,) = session.query(Payment).all()
         payments.cancel_waiting(waiting.id)
         collecting.collect(subscriber.collection(invoice_id).id)
-        assert (subscriber.collection(invoice_id).status, subscriber.charged) == (CollectionStatus.ANNOUNCED, [])
+        row = subscriber.collection(invoice_id)
+        assert (row.status, row.is_trying, subscriber.charged) == (CollectionStatus.ANNOUNCED, False, [])
+        assert row.next_attempt_at > clock.now(), "in a moment"
         with subscriber.later(0.1):
             assert (subscriber.status(invoice_id), subscriber.charged) == ("paid", [119_00])
     assert subscriber.mails("could not charge") == []

@@ -77,6 +77,7 @@ def _arguments(method: Callable[..., Any]) -> dict[str, Any]:
         "Money": Money(1_00, "eur"),
         "Mapping[str, str]": {},
         "Mapping[str, Any] | None": None,
+        "Mapping[str, str] | None": None,
     }
     given = list(inspect.signature(method).parameters.values())[1:]
     return {parameter.name: kinds[str(parameter.annotation)] for parameter in given}

@@ -19,7 +19,7 @@ PROMISES: Final = {
     "P5": "no refund twice, and never more than was paid",
     "P6": "what was acknowledged is durable",
     "P7": "any order, duplicates or loss of webhooks ends in the same books",
-    "P8": "the books equal Stripe’s, to the cent, fees included",
+    "P8": "the books equal Stripe’s, to the cent, fees included, also while direct debits are under way",
     "P9": "nobody sees or moves what is another’s",
     "P10": "the audit trail shows any tampering",
 }
