@@ -34,6 +34,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "pay_refund_outside": {"paid_on": "2026-11-30", "note": "Bank transfer, reference 4711."},
     "close_refund": {"note": "The customer keeps the amount as a credit."},
     "reject_refund": {"rejection": "The panel was taken back and replaced on Monday."},
+    "open_portal_session": {"external_customer_id": "C-4711", "to": "invoice", "invoice_id": "inv_01k8w2m4"},
     "issue_invoice": {
         "customer_id": "cus_01k8vzt2",
         "currency": "eur",
@@ -76,6 +77,7 @@ _IDS: Final = {
     "InvoiceSummary": "inv_01k8w2m4",
     "Payment": "pay_01k8w3x9",
     "PaymentMethod": "method_01k8w1p7",
+    "PortalSession": "pse_01k8w8a2",
     "PaymentMethodSetup": "set_01k8w1n3",
     "Person": "usr_01k8vzs1",
     "ProcessedPayment": "pay_01k8w3x9",

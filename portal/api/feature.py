@@ -11,6 +11,7 @@ from portal.api import (
     endpoint_views,
     method_views,
     payment_views,
+    portal_session_views,
     receipt_views,
     refund_views,
     staff_views,
@@ -22,6 +23,7 @@ FEATURE = Feature(
     blueprints=(
         auth_views.bp,
         customer_views.bp,
+        portal_session_views.bp,
         write_off_views.bp,
         payment_views.bp,
         method_views.bp,

@@ -108,6 +108,8 @@ MEANINGS: Final = {
     "signs_in_elsewhere": "Staff sign in at the company's identity provider alone: a password or a passkey here counts for nothing.",
     "own_role": "Nobody changes their own role. Ask another admin.",
     "customer_deactivated": "The customer is deactivated. Staff can bring it back at the desk.",
+    "cannot_sign_in": "Nobody, or not this person, can sign in for the customer: no invitation was accepted, or access has "
+    "ended. Invite an owner, or name another person.",
     "staff_only": "Only staff, and API clients where it says so, may do this.",
     "customers_only": "Only a customer may do this: the token belongs to staff or to an API client, who act for no customer.",
     "forbidden": "The person may not do this. Hide what leads here.",

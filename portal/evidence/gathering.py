@@ -36,6 +36,11 @@ EARLIER_FROM: Final = timedelta(days=364)
 EARLIER_TO: Final = timedelta(days=120)
 MOST_EARLIER: Final = 2
 
+# How a session was begun, where not with a password.
+_SIGNED_IN_BY: Final = {
+    "passkey": "signed in with a passkey",
+    "app": "signed in from an app of ours",
+}
 _ACTIVITIES: Final = {
     "session.started": "signed in with a password",
     "app.signed_in": "signed in with an app",
@@ -196,7 +201,7 @@ def _activity(session: Session, payment: Payment, written: Sequence[Document]) -
         .order_by(AuditEvent.number.desc())
         .limit(MOST_EVENTS)
     )
-    lines = [(event.at, f"{_ACTIVITIES[event.action]}{_from(event.ip)}") for event in events]
+    lines = [(event.at, f"{_activity_of(event)}{_from(event.ip)}") for event in events]
     lines += [
         (one.mailed_at, f"{one.number} was taken by the customer’s mail server")
         for one in written
@@ -204,6 +209,11 @@ def _activity(session: Session, payment: Payment, written: Sequence[Document]) -
     ]
     for at, what in sorted(lines, reverse=True):
         yield f"{_moment(at)}: {what}"
+
+
+def _activity_of(event: AuditEvent) -> str:
+    by = event.facts.get("by") if event.action == "session.started" else None
+    return _SIGNED_IN_BY.get(str(by), _ACTIVITIES[event.action])
 
 
 def _from(address: str) -> str:

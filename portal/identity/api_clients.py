@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from portal.core import audit, clock, db, idempotency, keyset, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound, SignInRequired
-from portal.identity import policy, queries, tokens
+from portal.identity import policy, queries, sessions, tokens
 from portal.identity.models import ApiClient
 
 log = structlog.get_logger(__name__)
@@ -109,7 +109,7 @@ def rotate(client_id: str, by: str) -> tuple[ApiClient, str]:
         row = session.get(ApiClient, client_id, with_for_update=True)
         if row is None:
             raise NotFound
-        if not _is_good(row):
+        if not is_good(row):
             raise Conflict
         row.old_secret_hash, row.old_secret_until = row.secret_hash, clock.now() + OLD_SECRET_LASTS
         row.old_secret_by = row.created_by
@@ -118,12 +118,16 @@ def rotate(client_id: str, by: str) -> tuple[ApiClient, str]:
         return row, secret
 
 
-def _is_good(row: ApiClient) -> bool:
+def is_good(row: ApiClient) -> bool:
+    """Neither revoked nor expired."""
     return row.revoked_at is None and (row.expires_at is None or clock.now() < row.expires_at)
 
 
 def revoke(client_id: str) -> ApiClient:
-    """Its secret and its access tokens open nothing any more. A second call changes nothing. Raises NotFound."""
+    """Its secret and its access tokens open nothing any more, and the sessions that it has opened end. A second call changes nothing.
+
+    Raises NotFound.
+    """
     with db.transaction() as session:
         row = session.get(ApiClient, client_id, with_for_update=True)
         if row is None:
@@ -149,7 +153,9 @@ def revoke_all_of(session: Session, user_id: str) -> int:
 
 def _revoke(session: Session, row: ApiClient) -> None:
     row.revoked_at = clock.now()
-    audit.record(session, "api_client.revoked", row.id, {"name": row.name})
+    ended = sessions.end_opened_by(session, row.id)
+    facts = {"name": row.name} | ({"sessions_ended": ended} if ended else {})
+    audit.record(session, "api_client.revoked", row.id, facts)
 
 
 def authenticate(client_id: str, secret: str, wanted: Iterable[str] | None) -> tuple[ApiClient, frozenset[str]]:
@@ -157,7 +163,7 @@ def authenticate(client_id: str, secret: str, wanted: Iterable[str] | None) -> t
     wanted = policy.known_scopes(wanted)
     with db.reading() as session:
         row = session.get(ApiClient, client_id)
-    if row is None or not _opens(row, secret) or not _is_good(row):
+    if row is None or not _opens(row, secret) or not is_good(row):
         log.warning("api_client_refused", api_client=row.id if row else "unknown")
         raise WrongClient
     with db.transaction() as session:
@@ -178,7 +184,7 @@ def find(client_id: str) -> ApiClient | None:
     """The API client with this id, unless it was revoked or has expired."""
     with db.reading() as session:
         row = session.get(ApiClient, client_id)
-    return row if row is not None and _is_good(row) else None
+    return row if row is not None and is_good(row) else None
 
 
 def newest(session: Session, cursor: str | None = None) -> keyset.Page[ApiClient]:

@@ -20,7 +20,7 @@ from portal.core import audit, card_numbers, clock, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Forbidden, NotFound, SignInRequired
 from portal.core.permissions import Role
-from portal.identity import codes, policy, queries, sessions, signing_in, tokens
+from portal.identity import browsers, codes, policy, queries, sessions, signing_in, tokens
 from portal.identity.models import APP_IDLE, APP_LONGEST, AppGrant, RefreshToken, User
 
 log = structlog.get_logger(__name__)
@@ -212,7 +212,7 @@ def apps(user_id: str) -> list[App]:
 def _app_name(user_agent: str) -> str:
     """ "Firefox, Windows" for a browser, "Billing, iPhone" for "Billing/2.1 (iPhone; iOS 20)". Empty when there is nothing to say."""
     product = "" if user_agent.startswith("Mozilla/") else user_agent.partition(" ")[0].partition("/")[0]
-    return ", ".join(filter(None, (product[:LONGEST_APP_NAME], sessions.browser_name(user_agent))))
+    return ", ".join(filter(None, (product[:LONGEST_APP_NAME], browsers.name(user_agent))))
 
 
 @sessions.ended_with_sessions

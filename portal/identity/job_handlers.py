@@ -28,6 +28,7 @@ from portal.identity.models import (
     AccountToken,
     EmailChange,
     PasskeyChallenge,
+    PortalSession,
     SignInAttempt,
     SignInSession,
     TokenPurpose,
@@ -188,6 +189,7 @@ def sweep() -> None:
         session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
         app_grants.forget_old(session)
         session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))
+        session.execute(delete(PortalSession).where(PortalSession.expires_at < now - KEEP_LINKS))
         session.execute(delete(PasskeyChallenge).where(PasskeyChallenge.expires_at < now))
         session.execute(delete(EmailChange).where(EmailChange.created_at < now - KEEP_LINKS))
         viewing.forget_old(session)

@@ -16,5 +16,6 @@ SCOPES: Final[dict[str, str]] = {
     "payments:read": N_("See every customer’s payments"),
     "payments:cancel": N_("Cancel payments that their customers have not finished"),
     "refunds:read": N_("See every customer’s refunds"),
+    "portal_sessions:write": N_("Sign customers’ people in to the portal, without their password"),
     "receipts:read": N_("See and download every customer’s documents"),
 }

@@ -116,12 +116,45 @@ class SignInSession(Base):
     # Begun with a passkey whose authenticator knew its owner: that is two factors at once.
     by_passkey: Mapped[bool] = mapped_column(Boolean, default=False)
     by_provider: Mapped[bool] = mapped_column(Boolean, default=False)  # the identity provider has proved who it is
+    # Opened by a system of the company's, which vouches for who it is (see PortalSession).
+    api_client_id: Mapped[str | None] = mapped_column(ForeignKey("api_clients.id"))
     ip: Mapped[str] = mapped_column(String(45), default="")
     user_agent: Mapped[str] = mapped_column(String(200), default="")
 
     user: Mapped[User] = relationship(lazy="raise")
 
-    __table_args__ = (Index("ix_sign_in_sessions_user", "user_id", "ended_at"),)
+    __table_args__ = (
+        Index("ix_sign_in_sessions_user", "user_id", "ended_at"),
+        Index(
+            "ix_sign_in_sessions_api_client",
+            "api_client_id",
+            sqlite_where=text("api_client_id IS NOT NULL"),
+            postgresql_where=text("api_client_id IS NOT NULL"),
+        ),
+    )
+
+
+class PortalSession(Base):
+    """A one-time address by which a system of the company's opens a session for one of a customer's people, at the page `opens` (a path).
+
+    The row holds the SHA-256 of its secret.
+    """
+
+    __tablename__ = "portal_sessions"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    api_client_id: Mapped[str] = mapped_column(ForeignKey("api_clients.id"))
+    opens: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        Index("ix_portal_sessions_user", "user_id"),
+        Index("ix_portal_sessions_expires", "expires_at"),
+    )
 
 
 class AccountViewing(Base):

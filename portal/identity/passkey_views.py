@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.core.errors import Conflict, Invalid, NotFound
-from portal.identity import passkeys, policy, sessions, web
+from portal.identity import browsers, passkeys, policy, web
 from portal.identity.forms import tell, typed
 from portal.identity.passkey_forms import AnswerForm, NewPasskeyForm
 from portal.identity.passkeys import WrongPasskey
@@ -70,7 +70,7 @@ def prove() -> AnyResponse:
 @bp.get("/account/passkeys")
 @guards.signed_in_only
 def index() -> Response:
-    return _page(NewPasskeyForm(formdata=None, name=sessions.browser_name(request.user_agent.string)))
+    return _page(NewPasskeyForm(formdata=None, name=browsers.name(request.user_agent.string)))
 
 
 @bp.post("/account/passkeys/options")

@@ -42,15 +42,21 @@ def may_manage(customer_role: str | None) -> bool:
 _OF_CUSTOMERS: Final = permissions.READING | {"account:read", "methods:read"}
 _OF_PAYERS: Final = frozenset({"payments:write", "methods:write", "refunds:request"})
 _OF_OWNERS: Final = frozenset({"endpoints:read", "endpoints:write"})
+# Of API clients alone: the company vouches with it for who sits before its own app.
+_VOUCHING: Final = frozenset({"portal_sessions:write"})
 # An API client acts for the company, with nobody before it: it decides on no refund.
-API_CLIENT_SCOPES: Final = permissions.READING | {
-    "customers:deactivate",
-    "customers:read",
-    "customers:write",
-    "invoices:write",
-    "payments:cancel",
-}
-SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | permissions.STAFF_SCOPES
+API_CLIENT_SCOPES: Final = (
+    _VOUCHING
+    | permissions.READING
+    | {
+        "customers:deactivate",
+        "customers:read",
+        "customers:write",
+        "invoices:write",
+        "payments:cancel",
+    }
+)
+SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | permissions.STAFF_SCOPES | _VOUCHING
 
 
 def scopes_of(role: str, customer_role: str | None) -> frozenset[str]:

@@ -18,7 +18,7 @@ from portal.core import audit, card_numbers, clock, config, db
 from portal.core.errors import N_, Invalid, NotFound, SignInRequired
 from portal.core.networks import network_of
 from portal.core.permissions import Role
-from portal.identity import passwords, policy, queries, throttle
+from portal.identity import browsers, passwords, policy, queries, throttle
 from portal.identity.models import IDLE, LONGEST, AccountViewing, SecondFactor, SignInSession, User
 
 # A session's last use is written down at most this often, so that reading a page seldom writes.
@@ -91,6 +91,7 @@ class Device:
     is_this_one: bool
     is_same_network: bool
     by_passkey: bool
+    opened_by: str  # the name of the company's system that opened it, or ""
 
 
 def owes_second_factor(role: str, *, is_on: bool) -> bool:
@@ -106,11 +107,12 @@ def start(
     by_passkey: bool = False,
     by_provider: bool = False,
     proved_at: datetime | None = None,
+    api_client_id: str | None = None,
 ) -> str:
     """Begin a session for a user who has proved who they are, in the caller's transaction; returns its token.
 
     `by_provider` tells that they did so at the company's identity provider, and `proved_at` when, if that is known: else they do so once
-    more before something weighty.
+    more before something weighty. So they do where a system of the company's (`api_client_id`) opened it and vouches for them.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     now = clock.now()
@@ -121,7 +123,8 @@ def start(
         last_seen_at=now,
         by_passkey=by_passkey,
         by_provider=by_provider,
-        proved_at=(proved_at or now - LONGEST["staff"]) if by_provider else None,
+        proved_at=(proved_at or now - LONGEST["staff"]) if by_provider or api_client_id else None,
+        api_client_id=api_client_id,
         ip=ip[:45],
         user_agent=card_numbers.masked(user_agent)[:200],
     )
@@ -132,11 +135,17 @@ def start(
             session,
             "session.started",
             user.id,
-            {"browser": browser_name(user_agent)}
-            | ({"by": "passkey"} if by_passkey else {"by": "provider"} if by_provider else {}),
+            {"browser": browsers.name(user_agent)} | _how(row),
             customer_id=user.customer_id,
         )
     return token
+
+
+def _how(row: SignInSession) -> dict[str, str]:
+    """What the audit trail says of it; nothing for a password."""
+    if row.api_client_id:
+        return {"by": "app", "api_client": row.api_client_id}
+    return {"by": "passkey"} if row.by_passkey else {"by": "provider"} if row.by_provider else {}
 
 
 def find(token: str) -> SignedInUser | None:
@@ -282,6 +291,12 @@ def end_all(session: Session, user: User, *, but: str | None = None) -> int:
     return ended + sum(end(session, user) for end in _enders)
 
 
+def end_opened_by(session: Session, api_client_id: str) -> int:
+    """End the sessions that this system of the company's has opened, in the caller's transaction; returns how many there were."""
+    mine = update(SignInSession).where(SignInSession.api_client_id == api_client_id, SignInSession.ended_at.is_(None))
+    return len(session.execute(mine.values(ended_at=clock.now()).returning(SignInSession.token_hash)).all())
+
+
 def end_one(session: Session, user: User, device_id: str) -> bool:
     """End the session that Device.id names, in the caller's transaction; whether there was one."""
     row = next((row for row in queries.open_sessions(session, user.id) if _device_id(row) == device_id), None)
@@ -296,17 +311,19 @@ def devices(user_id: str, token: str = "") -> list[Device]:
     with db.reading() as session:
         user = queries.user(session, user_id)
         rows = queries.open_sessions(session, user_id)
+        systems = queries.names_of_actors(session, {row.api_client_id for row in rows if row.api_client_id})
     mine = next((network_of(row.ip) for row in rows if row.token_hash == _digest(token)), "")
     shown = [
         Device(
             _device_id(row),
-            browser_name(row.user_agent),
+            browsers.name(row.user_agent),
             row.ip,
             row.created_at,
             row.last_seen_at,
             is_this_one=row.token_hash == _digest(token),
             is_same_network=network_of(row.ip) == mine,
             by_passkey=row.by_passkey,
+            opened_by=systems.get(row.api_client_id or "", ""),
         )
         for row in rows
         if _is_alive(row, user.role, user.email)
@@ -318,29 +335,6 @@ def acting_as(user: User) -> AbstractContextManager[None]:
     """What is recorded in this block is the user's own doing."""
     who = audit.actor()
     return audit.acting(replace(who, kind="customer" if user.role == Role.CUSTOMER else "staff", id=user.id))
-
-
-_BROWSERS: Final = (
-    ("Edg", "Edge"),
-    ("OPR", "Opera"),
-    ("Firefox", "Firefox"),
-    ("Chrom", "Chrome"),
-    ("Safari", "Safari"),
-)
-_SYSTEMS: Final = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
-
-
-def browser_name(user_agent: str) -> str:
-    """What a person calls it: "Firefox, Windows". Empty when it is none that we know."""
-    found = (next((name for mark, name in marks if mark in user_agent), "") for marks in (_BROWSERS, _SYSTEMS))
-    return ", ".join(filter(None, found))
 
 
 def _is_alive(row: SignInSession | Row[*tuple[Any, ...]], role: str, email: str) -> bool:

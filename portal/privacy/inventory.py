@@ -93,6 +93,7 @@ _ACCOUNTS: Final = (
         },
     ),
     Held("sign_in_sessions", kinds.SIGN_INS, "user_id", Erase.REMOVE, _BROWSER, frozenset({"token_hash"})),
+    Held("portal_sessions", kinds.SIGN_INS, "user_id", Erase.REMOVE, withheld=_SECRETS),
     Held("app_grants", kinds.SIGN_INS, "user_id", Erase.REMOVE, _BROWSER),
     Held("refresh_tokens", kinds.SIGN_INS, "grant_id", Erase.REMOVE, withheld=_SECRETS),
     Held("account_tokens", kinds.SIGN_INS, "user_id", Erase.REMOVE, withheld=_SECRETS),

@@ -87,6 +87,7 @@ WORDS: Final[dict[str, str]] = {
     "passkey.removed": N_("Passkey removed: %(name)s"),
     "passkey.refused": N_("Sign-in with a passkey refused"),
     "session.started": N_("Signed in"),
+    "portal_session.created": N_("Signed-in session requested by an app of ours"),
     "session.refused": N_("Sign-in refused"),
     "session.proved_again": N_("Password confirmed"),
     "session.ended": N_("Signed out"),

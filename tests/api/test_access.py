@@ -53,6 +53,7 @@ POST   /api/customers/<id>/deactivation   401    403   403   403    403   403   
 DELETE /api/customers/<id>/deactivation   401    403   403   403    403   403     200      200   200
 GET    /api/customers/<id>/people         401    403   403   403    403   200     200      200   200
 POST   /api/customers/<id>/people         401    403   403   403    403   201     201      201   201
+POST   /api/portal-sessions               401    403   403   403    403   403     403      403   201
 GET    /api/invoices                      401    200   200   200    200   200     200      200   200
 GET    /api/invoices/<id>                 401    200   200   200    404   200     200      200   200
 POST   /api/invoices                      401    403   403   403    403   201     201      201   201
@@ -210,6 +211,7 @@ class House:
             "/api/customers": {"name": "Oberbaum GmbH", "email": f"{new_id('user')}@oberbaum.test"},
             "/api/customers/<id>/deactivation": {"reason": "The contract has ended."},
             "/api/customers/<id>/people": {"name": "Ada Lang", "email": f"{new_id('user')}@oberbaum.test"},
+            "/api/portal-sessions": {"customer_id": self.customer_id, "to": "payment_methods"},
             "/api/endpoints": {"url": HOOK, "events": ["invoice.paid"]},
             "/api/auth/revoke": {"refresh_token": "prt_none"},
             "/api/invoices": {"customer_id": self.customer_id, "currency": "eur", "lines": [line]},
@@ -312,6 +314,7 @@ def test_what_changes_something_needs_a_key_or_may_be_repeated(app: Flask) -> No
         "/api/customers/<id>/deactivation",
         "/api/customers/<id>/people",
         "/api/payments/<id>/cancellation",
+        "/api/portal-sessions",
         "/api/refunds/<id>/withdrawal",
         "/api/invoice-credits/<id>/approval",
         "/api/write-offs/<id>/approval",

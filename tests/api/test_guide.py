@@ -122,7 +122,9 @@ def variables(settings: Settings, live_portal: LivePortal) -> dict[str, str]:
         staff = factories.staff(session, "approver")
         admin = factories.staff(session, "admin")
     client, secret = api_clients.create(
-        "Books", ["customers:read", "customers:write", "invoices:read", "invoices:write"], admin.id
+        "Books",
+        ["customers:read", "customers:write", "invoices:read", "invoices:write", "portal_sessions:write"],
+        admin.id,
     )
     cards = {
         "PAYMENT_METHOD": "visa",

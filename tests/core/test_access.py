@@ -73,6 +73,7 @@ GET  /sign-in/code                                 303     303    303    303    
 POST /sign-in/code                                 303     303    303    303     303    303      303       303
 GET  /sign-in/provider                             404     404    404    404     404    404      404       404
 GET  /sign-in/provider/return                      404     404    404    404     404    404      404       404
+GET  /portal-sessions/<token>                      404     404    404    404     404    404      404       404
 GET  /password/reset/<token>                       303     303    303    303     303    303      303       303
 GET  /password/reset                               404     404    404    404     404    404      404       404
 POST /password/reset                               404     404    404    404     404    404      404       404

@@ -52,6 +52,7 @@ PUBLIC = frozenset(
         "colleagues",
         "customer_access",
         "customer_records",
+        "portal_sessions",
         "email_addresses",
         "email_changes",
         "passkeys",
