@@ -5,6 +5,7 @@ from __future__ import annotations
 from portal.api import (
     app_requests,
     auth_views,
+    config_views,
     confirmation_views,
     customer_views,
     docs_views,
@@ -22,6 +23,7 @@ from portal.web.features import Feature
 FEATURE = Feature(
     blueprints=(
         auth_views.bp,
+        config_views.bp,
         customer_views.bp,
         portal_session_views.bp,
         write_off_views.bp,

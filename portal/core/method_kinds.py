@@ -8,6 +8,7 @@ Source: Stripe, "Payment methods" (each method's own page: currencies, refunds, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -160,3 +161,8 @@ def check(names: tuple[str, ...]) -> tuple[str, ...]:
     if CARD not in names:
         raise ValueError(f"{CARD} is missing: saved cards and automatic payments need it")
     return names
+
+
+def configuration_of(names: Sequence[str]) -> str:
+    """The id of the payment method configuration that decides, or an empty text where these names do."""
+    return names[0] if names[0].startswith(CONFIGURATION_PREFIX) else ""

@@ -49,8 +49,7 @@ class MandateMissing(Invalid):
 
 def configuration() -> str:
     """The id of the payment method configuration that decides, or an empty text where the kinds are named."""
-    names = config.current().payment_methods
-    return names[0] if names[0].startswith(method_kinds.CONFIGURATION_PREFIX) else ""
+    return method_kinds.configuration_of(config.current().payment_methods)
 
 
 def asked_of_payment() -> dict[str, Any]:

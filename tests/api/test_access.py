@@ -44,6 +44,7 @@ TABLE = """
                                           nobody owner payer viewer other support approver admin api_client
 POST   /api/auth/token                    422    422   422   422    422   422     422      422   422
 POST   /api/auth/revoke                   200    200   200   200    200   200     200      200   200
+GET    /api/config                        200    200   200   200    200   200     200      200   200
 GET    /api/customers/me                  401    200   200   200    200   403     403      403   403
 GET    /api/customers                     401    403   403   403    403   200     200      200   200
 POST   /api/customers                     401    403   403   403    403   201     201      201   201
