@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from portal import cli, gateway
 from portal.accounts.feature import FEATURE as ACCOUNTS
 from portal.api.feature import FEATURE as API
-from portal.api.operations import PaymentId
+from portal.api.operations import CustomerId, PaymentId
 from portal.books.feature import FEATURE as BOOKS
 from portal.content import mail
 from portal.core import config, db, logs, secret_keys
@@ -105,6 +105,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAIL_SUPPRESS_SEND=False,
     )
     app.url_map.converters["payment"] = PaymentId
+    app.url_map.converters["customer"] = CustomerId
     compression.install(app)
     pages.install(app)
     app.register_blueprint(views.bp)

@@ -66,7 +66,7 @@ def _shown(caller: Caller, customer_id: str) -> customer_schemas.Customer:
     return shown
 
 
-@bp.get("/customers/<customer_id>")
+@bp.get("/customers/<customer:customer_id>")
 @operation("customers:read", tag="Customers", answer=customer_schemas.Customer, refusals=(404,))
 def get_customer(caller: Caller, customer_id: str) -> customer_schemas.Customer:
     """Get one customer. For staff and API clients."""
@@ -101,7 +101,7 @@ def create_customer(caller: Caller, body: customer_schemas.NewCustomer) -> custo
     return _shown(caller, row.id)
 
 
-@bp.patch("/customers/<customer_id>")
+@bp.patch("/customers/<customer:customer_id>")
 @operation(
     "customers:write",
     tag="Customers",
@@ -122,7 +122,7 @@ def change_customer(
     return _shown(caller, customer_id)
 
 
-@bp.post("/customers/<customer_id>/deactivation")
+@bp.post("/customers/<customer:customer_id>/deactivation")
 @operation(
     "customers:deactivate",
     tag="Customers",
@@ -143,7 +143,7 @@ def deactivate_customer(
     return _shown(caller, customer_id)
 
 
-@bp.delete("/customers/<customer_id>/deactivation")
+@bp.delete("/customers/<customer:customer_id>/deactivation")
 @operation("customers:deactivate", tag="Customers", answer=customer_schemas.Customer, refusals=(404,), limit="changes")
 def reactivate_customer(caller: Caller, customer_id: str) -> customer_schemas.Customer:
     """Bring a customer back: whoever could sign in before can again. Automatic payment stays off.
@@ -155,7 +155,7 @@ def reactivate_customer(caller: Caller, customer_id: str) -> customer_schemas.Cu
     return _shown(caller, customer_id)
 
 
-@bp.get("/customers/<customer_id>/people")
+@bp.get("/customers/<customer:customer_id>/people")
 @operation("customers:read", tag="Customers", answer=customer_schemas.People, refusals=(404,))
 def list_people(caller: Caller, customer_id: str) -> customer_schemas.People:
     """List who signs in for a customer, or did. For staff and API clients."""
@@ -166,7 +166,7 @@ def list_people(caller: Caller, customer_id: str) -> customer_schemas.People:
     return customer_schemas.People(data=[_person(one) for one in colleagues.of_customer(customer_id)])
 
 
-@bp.post("/customers/<customer_id>/people")
+@bp.post("/customers/<customer:customer_id>/people")
 @operation(
     "customers:write",
     tag="Customers",

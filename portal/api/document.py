@@ -51,6 +51,9 @@ class Description:
 
 
 PAYMENT_ID: Final = "pay_[0-9a-z]{1,36}"
+CUSTOMER_ID: Final = "cus_[0-9a-z]{1,36}"
+# Ids that stand where a word of ours could stand as well.
+_PATTERNS: Final = {"payment_id": PAYMENT_ID, "customer_id": CUSTOMER_ID}
 IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -132,8 +135,8 @@ def _complete(paths: dict[str, Any], facts: Any) -> None:
     for parameter in entry["parameters"]:
         if parameter["in"] == "path":
             parameter["schema"] = {"type": "string"}
-            if parameter["name"] == "payment_id":
-                parameter["schema"]["pattern"] = f"^{PAYMENT_ID}$"
+            if parameter["name"] in _PATTERNS:
+                parameter["schema"]["pattern"] = f"^{_PATTERNS[parameter['name']]}$"
     if facts.scopes:
         entry["security"] = [{BEARER: []}]
         entry["x-scopes"] = list(facts.scopes)

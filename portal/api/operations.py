@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.api import bodies, callers, end_users
 from portal.api.callers import Caller
-from portal.api.document import PAYMENT_ID, Description
+from portal.api.document import CUSTOMER_ID, PAYMENT_ID, Description
 from portal.api.once import Again, answered_once, refusal, response_of
 from portal.api.schemas import Problem
 from portal.core import clock, config, networks
@@ -57,6 +57,12 @@ class PaymentId(BaseConverter):
     """The place of a payment's id in an address."""
 
     regex = PAYMENT_ID
+
+
+class CustomerId(BaseConverter):
+    """The place of a customer's id in an address: `me` is none."""
+
+    regex = CUSTOMER_ID
 
 
 def blueprint(name: str) -> Blueprint:

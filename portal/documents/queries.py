@@ -488,7 +488,7 @@ def revocations_left_behind(session: Session, most: int) -> list[str]:
     found = select(Document.id).where(
         REVOKED, Document.kind != DocumentKind.INVOICE, Document.revocation_mailed_at.is_(None), lost
     )
-    return list(session.scalars(found.order_by(Document.revoked_at).limit(most)))
+    return list(session.scalars(found.order_by(Document.issued_at, Document.id).limit(most)))
 
 
 def number_issued(session: Session, begins: datetime, ends: datetime, *, unrendered_only: bool = False) -> int:
