@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ class Document:
             rule, _parts = self._rules.match(path, method, return_rule=True)
         except Exception:  # noqa: BLE001  # no such path, or another method
             return None
-        written = rule.rule.replace("<", "{").replace(">", "}")
+        written = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         operation: dict[str, Any] | None = self.facts["paths"].get(written, {}).get(method.lower())
         return operation
 
