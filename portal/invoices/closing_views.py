@@ -134,7 +134,7 @@ def _offers(
             waits,
         ),
         "credit": offer(
-            N_("Credit"),
+            N_("Credit invoice"),
             Permission.CLOSE_INVOICES,
             invoice.status == InvoiceStatus.PAID
             and N_(

@@ -196,7 +196,7 @@ def test_an_invoice_is_closed_where_that_can_succeed(desk: Desk, browse: As, rol
         may_close = may(role, Permission.CLOSE_INVOICES)
         check(page, "Record as paid", f"{address}/outside-payment", record if may_close else ONLY)
         check(page, "Void invoice", f"{address}/void", void if may_close else ONLY)
-        check(page, "Credit", f"{address}/credits/new", CREDIT.get(state, record) if may_close else ONLY)
+        check(page, "Credit invoice", f"{address}/credits/new", CREDIT.get(state, record) if may_close else ONLY)
         check(page, "Write off", f"{address}/write-off", record if may_close else ONLY)
         if state == "void":
             again = "" if may(role, Permission.ISSUE_INVOICES) else ONLY
