@@ -34,6 +34,7 @@ NOT_OF_THE_API: Final = frozenset(
         "proof_outdated",
         "bad_client_key",
         "wrong_passkey",
+        "wrong_link_code",
         "evidence_refused",
         "no_reset_asked",
         "own_reset",

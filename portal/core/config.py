@@ -166,6 +166,8 @@ class Settings(BaseSettings):
     staff_language: str = ""
     timezone: str = "UTC"
     open_sign_up: bool = False
+    # Whether a link by mail signs in, beside the password.
+    sign_in_links: bool = True
     # Everyone may set up a second factor; "required" lets staff do nothing before they have. Unsaid, it is required where customers are.
     staff_second_factor: Literal["optional", "required"] | None = None
 

@@ -40,6 +40,7 @@ MOST_EARLIER: Final = 2
 _SIGNED_IN_BY: Final = {
     "passkey": "signed in with a passkey",
     "app": "signed in from an app of ours",
+    "link": "signed in with a link sent to the e-mail address",
 }
 _ACTIVITIES: Final = {
     "session.started": "signed in with a password",

@@ -18,6 +18,7 @@ from portal.identity import (
     queries,
     resealing,
     service,
+    sign_in_links,
     throttle,
     tokens,
     user_mail,
@@ -41,6 +42,7 @@ KEEP_SESSIONS: Final = timedelta(days=90)
 _LINK_SUBJECTS: Final = {
     TokenPurpose.CONFIRM_EMAIL: N_("Confirm your e-mail address for %(company)s"),
     TokenPurpose.PASSWORD_RESET: N_("Choose a new password for %(company)s"),
+    TokenPurpose.SIGN_IN: N_("Sign in to %(company)s"),
 }
 _PASSKEY_SUBJECTS: Final = {
     passkeys.ADDED: N_("A passkey was added for %(company)s"),
@@ -56,6 +58,7 @@ _SECOND_FACTOR_SUBJECTS: Final = {
 
 
 jobs.begin_reset.handler(service.begin_reset)
+jobs.begin_sign_in_link.handler(sign_in_links.begin)
 
 
 @jobs.mail_link.handler
@@ -74,6 +77,7 @@ def mail_link(link_id: str) -> None:
         template=f"identity/mails/{row.purpose}",
         link=tokens.link(row),
         expires_at=row.expires_at,
+        code=sign_in_links.code_text(row.id) if row.purpose == TokenPurpose.SIGN_IN else "",
     )
 
 

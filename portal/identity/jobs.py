@@ -11,9 +11,14 @@ def begin_reset(email: str, link_id: str) -> None:
     """Send a link for a new password to the user of this address, if there is one."""
 
 
+@job("identity.begin_sign_in_link", in_recovery=True)
+def begin_sign_in_link(email: str, link_id: str, browser_hash: str) -> None:
+    """Send a link to sign in to the user of this address, if there is one who may sign in so."""
+
+
 @job("identity.mail_link", once_per=("link_id",), in_recovery=True, lane=Lane.MESSAGES)
 def mail_link(link_id: str) -> None:
-    """Send the link of a sign-up or a reset, unless it opens nothing any more."""
+    """Send the link of a sign-up, of a reset or to sign in, unless it opens nothing any more."""
 
 
 @job("identity.mail_password_changed", in_recovery=True, lane=Lane.MESSAGES)

@@ -40,6 +40,7 @@ class TokenPurpose(StrEnum):
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105
     CONFIRM_EMAIL = "confirm_email"
+    SIGN_IN = "sign_in"
 
 
 class Proof(StrEnum):
@@ -47,6 +48,7 @@ class Proof(StrEnum):
 
     PASSWORD = "password"  # noqa: S105
     CODE = "code"
+    LINK = "link"  # the code of a mail with a link to sign in
 
 
 # How long a session lasts without being used, and at all.
@@ -258,6 +260,8 @@ class AccountToken(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Of a link to sign in: the SHA-256 of what the browser keeps that asked for it, and that alone it signs in.
+    browser_hash: Mapped[str | None] = mapped_column(String(64))
 
     user: Mapped[User] = relationship(lazy="raise")
 
@@ -369,7 +373,7 @@ class SignInAttempt(Base):
     """A wrong password or code, or one whose check has begun: counted by e-mail and by network, so that guessing is slowed on
     both.
 
-    `proof` is what was tried: a password, or a code of the second factor.
+    `proof` is what was tried: a password, a code of the second factor, or the code of a mail.
     `network` is an IPv4 address, or the /64 of an IPv6 one: that much of it belongs to one subscriber.
     """
 

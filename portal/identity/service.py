@@ -104,12 +104,14 @@ def _use(session: Session, token: str, *purposes: TokenPurpose) -> User:
     return user
 
 
-def send_link(session: Session, user: User, purpose: TokenPurpose, link_id: str) -> AccountToken | None:
+def send_link(
+    session: Session, user: User, purpose: TokenPurpose, link_id: str, browser_hash: str | None = None
+) -> AccountToken | None:
     """Mail a link to this user, in the caller's transaction; None when they were sent enough of them within the hour.
 
-    A second call with the same `link_id` sends no other.
+    `browser_hash` is as AccountToken has it. A second call with the same `link_id` sends no other.
     """
-    row = tokens.issue(session, user.id, purpose, token_id=link_id)
+    row = tokens.issue(session, user.id, purpose, token_id=link_id, browser_hash=browser_hash)
     if row is None:
         log.warning("too_many_links", user_id=user.id, purpose=purpose)
         return None

@@ -98,7 +98,7 @@ def owes_second_factor(role: str, *, is_on: bool) -> bool:
     return role != Role.CUSTOMER and not is_on and config.current().staff_need_second_factor
 
 
-def start(
+def start(  # noqa: PLR0913  # how a session can begin
     session: Session,
     user: User,
     *,
@@ -108,6 +108,7 @@ def start(
     by_provider: bool = False,
     proved_at: datetime | None = None,
     api_client_id: str | None = None,
+    by_link: bool = False,
 ) -> str:
     """Begin a session for a user who has proved who they are, in the caller's transaction; returns its token.
 
@@ -135,14 +136,16 @@ def start(
             session,
             "session.started",
             user.id,
-            {"browser": browsers.name(user_agent)} | _how(row),
+            {"browser": browsers.name(user_agent)} | _how(row, by_link=by_link),
             customer_id=user.customer_id,
         )
     return token
 
 
-def _how(row: SignInSession) -> dict[str, str]:
+def _how(row: SignInSession, *, by_link: bool) -> dict[str, str]:
     """What the audit trail says of it; nothing for a password."""
+    if by_link:
+        return {"by": "link"}
     if row.api_client_id:
         return {"by": "app", "api_client": row.api_client_id}
     return {"by": "passkey"} if row.by_passkey else {"by": "provider"} if row.by_provider else {}

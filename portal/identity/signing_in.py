@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from datetime import timedelta
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,7 @@ class Ticket(TypedDict):
     user_id: str
     mark: str
     at: int
+    by_link: NotRequired[bool]  # of a mail, in place of the password
 
 
 class CodeNeeded(PortalError):
@@ -64,7 +65,7 @@ def authenticate(email: str, password: str, *, ip: str, code: str | None = None)
         if not codes.is_asked_for(session, user.id):
             return user
     if not code:
-        raise CodeNeeded(_ticket(user))
+        raise CodeNeeded(ticket_of(user))
     return _verify_code(user, code, ip)
 
 
@@ -89,9 +90,9 @@ def pending_sign_in(ticket: object) -> User | None:
     return user if is_fresh and any(hmac.compare_digest(one, mark) for one in _marks(user)) else None
 
 
-def finish_sign_in(proved: User, code: str, *, ip: str, user_agent: str) -> str:
+def finish_sign_in(proved: User, code: str, *, ip: str, user_agent: str, by_link: bool = False) -> str:
     """The second step of whom `pending_sign_in` gave back; returns the session's token. Raises WrongCode, RateLimited, WrongCredentials."""
-    return _begin(_verify_code(proved, code, ip), ip, user_agent)
+    return _begin(_verify_code(proved, code, ip), ip, user_agent, by_link=by_link)
 
 
 def _prove_password(email: str, password: str, ip: str) -> User:
@@ -129,9 +130,9 @@ def _verify_code(proved: User, code: str, ip: str) -> User:
     raise WrongCode(field="code")
 
 
-def _begin(proved: User, ip: str, user_agent: str) -> str:
+def _begin(proved: User, ip: str, user_agent: str, *, by_link: bool = False) -> str:
     with db.transaction() as session:
-        return sessions.start(session, _still(session, proved), ip=ip, user_agent=user_agent)
+        return sessions.start(session, _still(session, proved), ip=ip, user_agent=user_agent, by_link=by_link)
 
 
 def _still(session: Session, proved: User) -> User:
@@ -142,7 +143,8 @@ def _still(session: Session, proved: User) -> User:
     return user
 
 
-def _ticket(user: User) -> Ticket:
+def ticket_of(user: User) -> Ticket:
+    """For whoever has proved the first of two things, and owes a code."""
     return {"user_id": user.id, "mark": _marks(user)[0], "at": int(clock.now().timestamp())}
 
 

@@ -9,7 +9,8 @@ side are counted like others. Three counts over a quarter of an hour:
   they have signed in before.
 
 Codes of the second factor are counted apart from passwords, so that a right password, or a new one by mail, forgives no wrong
-code. Of these fewer are enough for one account: whoever gets that far has its password, and a million codes are soon tried.
+code; so are the codes of mails that sign in. Of codes fewer are enough for one account: whoever gets that far has its password or asked
+for the mail, and a million codes are soon tried.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def begin(email: str, ip: str, proof: Proof = Proof.PASSWORD) -> str:
         _refuse_beyond(session, MOST_OF_ACCOUNT_FROM_NETWORK, of_account & from_network)
         _refuse_beyond(session, MOST_FROM_NETWORK, from_network)
         if not _is_known(session, email, network):
-            _refuse_beyond(session, MOST_CODES_OF_ACCOUNT if proof == Proof.CODE else MOST_OF_ACCOUNT, of_account)
+            _refuse_beyond(session, MOST_OF_ACCOUNT if proof == Proof.PASSWORD else MOST_CODES_OF_ACCOUNT, of_account)
         attempt = SignInAttempt(id=new_id("try"), at=clock.now(), email=email, network=network, proof=proof)
         session.add(attempt)
         return attempt.id

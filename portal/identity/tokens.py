@@ -24,11 +24,13 @@ LIFETIMES: Final = {
     TokenPurpose.INVITATION: timedelta(days=7),
     TokenPurpose.PASSWORD_RESET: timedelta(minutes=30),
     TokenPurpose.CONFIRM_EMAIL: timedelta(hours=24),
+    TokenPurpose.SIGN_IN: timedelta(minutes=15),
 }
 PATHS: Final = {
     TokenPurpose.INVITATION: "/invitation/",
     TokenPurpose.PASSWORD_RESET: "/password/reset/",
     TokenPurpose.CONFIRM_EMAIL: "/sign-up/confirm/",
+    TokenPurpose.SIGN_IN: "/sign-in/link/open/",
 }
 # So many links of one purpose within an hour are enough for anyone; more would fill a stranger's mailbox.
 MOST_AN_HOUR: Final = 5
@@ -75,7 +77,14 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def issue(session: Session, user_id: str, purpose: TokenPurpose, *, token_id: str | None = None) -> AccountToken | None:
+def issue(
+    session: Session,
+    user_id: str,
+    purpose: TokenPurpose,
+    *,
+    token_id: str | None = None,
+    browser_hash: str | None = None,
+) -> AccountToken | None:
     """A new link for this user; None when they were sent enough of them within the hour.
 
     With a `token_id` given (a job that runs again), a second call gives back the first one's row.
@@ -98,6 +107,7 @@ def issue(session: Session, user_id: str, purpose: TokenPurpose, *, token_id: st
         purpose=purpose,
         created_at=now,
         expires_at=now + LIFETIMES[purpose],
+        browser_hash=browser_hash,
     )
     session.add(row)
     session.flush()

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.core import config
 from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
-from portal.identity import passkeys, service, sessions, signing_in, web
+from portal.identity import passkeys, service, sessions, sign_in_links, signing_in, web
 from portal.identity.forms import ForgottenForm, NewPasswordForm, SignInForm, tell, typed
 from portal.identity.models import TokenPurpose
 from portal.identity.second_factor_forms import CodeForm, PasswordForm
@@ -47,13 +47,15 @@ def sign_in() -> AnyResponse:
 def sign_in_code() -> AnyResponse:
     """The second step, for whoever has proved their password in this browser a moment ago."""
     form, target = CodeForm(), request.args.get("next")
-    proved = signing_in.pending_sign_in(session.get("ticket"))
+    ticket = session.get("ticket", {})
+    proved = signing_in.pending_sign_in(ticket)
     if proved is None:
         return pages.see_other("identity.sign_in", next=target)
     if not form.validate_on_submit():
         return _sign_in_page("identity/sign_in_code.html", form, target)
     try:
-        token = signing_in.finish_sign_in(proved, typed(form.code), **web.browser())
+        by_link = bool(ticket.get("by_link"))
+        token = signing_in.finish_sign_in(proved, typed(form.code), **web.browser(), by_link=by_link)
     except (Invalid, RateLimited, Conflict) as error:
         return _sign_in_page("identity/sign_in_code.html", form, target, error)
     web.begin(token)
@@ -152,6 +154,7 @@ def _sign_in_page(
         error_title=_("Please wait a moment") if throttled else None,
         may_sign_up=config.current().open_sign_up,
         passkeys_available=passkeys.are_available(),
+        links_available=sign_in_links.are_on(),
         by_provider=bool(config.current().staff_oidc_issuer),
     )
     if throttled:

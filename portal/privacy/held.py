@@ -44,7 +44,16 @@ class Held:
 # Texts of these names hold words of the program, keys, numbers and ids in every table that does not say otherwise.
 PLAIN: Final = frozenset(
     {
-        *("acquirer_reference_number", "action", "actor_kind", "advice_code", "api_version", "arguments", "args"),
+        *(
+            "acquirer_reference_number",
+            "action",
+            "actor_kind",
+            "advice_code",
+            "api_version",
+            "arguments",
+            "args",
+            "browser_hash",
+        ),
         *("attempt", "balances", "bank_reference", "card_brand", "card_wallet", "category", "client_key", "code"),
         *("code_hash", "challenge_hash", "company", "confirm_hash", "consultation_number", "content", "counts"),
         *(

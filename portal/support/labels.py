@@ -88,6 +88,8 @@ WORDS: Final[dict[str, str]] = {
     "passkey.refused": N_("Sign-in with a passkey refused"),
     "session.started": N_("Signed in"),
     "portal_session.created": N_("Signed-in session requested by an app of ours"),
+    "sign_in_link.asked": N_("Link to sign in requested"),
+    "sign_in_link.refused": N_("Sign-in refused: the code of the e-mail was wrong"),
     "session.refused": N_("Sign-in refused"),
     "session.proved_again": N_("Password confirmed"),
     "session.ended": N_("Signed out"),

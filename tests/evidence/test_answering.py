@@ -17,6 +17,7 @@ from portal.disputes.statuses import DisputeStatus
 from portal.documents import service as documents
 from portal.evidence import gathering, queries, sending, service
 from portal.evidence.statuses import EvidenceStatus
+from portal.identity import sessions
 from portal.payments.models import Payment
 from tests import factories
 from tests.concurrency import run_concurrently
@@ -107,6 +108,19 @@ def test_earlier_payments_of_the_same_card_count_when_they_are_old_enough_and_no
     with db.reading() as session:
         ours = disputes.dispute(session, dispute_id)
         assert [one.id for one in gathering.earlier_payments(session, ours)] == expected
+
+
+@pytest.mark.database("sqlite")
+def test_the_activity_log_says_how_somebody_has_signed_in(answer: Answer) -> None:
+    with db.transaction() as session:
+        dispute = disputes.dispute(session, answer.dispute_id)
+        person = factories.user(session, session.get_one(Customer, dispute.customer_id))
+        sessions.start(session, person, ip="203.0.113.7", user_agent="")
+        sessions.start(session, person, ip="203.0.113.7", user_agent="", by_link=True)
+        sessions.start(session, person, ip="203.0.113.7", user_agent="", by_passkey=True)
+        log = gathering.texts_of(session, dispute, None)["access_activity_log"]
+    ways = ("with a password", "with a link sent to the e-mail address", "with a passkey")
+    assert all(f"signed in {way}" in log for way in ways)
 
 
 def test_a_second_draft_is_not_written(answer: Answer) -> None:

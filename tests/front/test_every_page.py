@@ -267,7 +267,14 @@ class History:
 
     def open_addresses(self) -> Iterator[str]:
         """Every page that needs no account."""
-        yield from ("/sign-in", "/password/forgotten", "/password/forgotten/sent", "/verify", "/verify/no-such-code")
+        yield from (
+            "/sign-in",
+            "/sign-in/link",
+            "/password/forgotten",
+            "/password/forgotten/sent",
+            "/verify",
+            "/verify/no-such-code",
+        )
         yield "/api/docs"
         yield from (f"/verify/{code}" for code in self.codes)
 

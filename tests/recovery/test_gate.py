@@ -33,7 +33,13 @@ HARMLESS = {
 }
 # What workers do all the same: mails about signing in and about the machine, and the comparison with Stripe.
 IN_RECOVERY = {
-    *("identity.begin_reset", "accounts.begin_sign_up", "accounts.mail_invitation", "accounts.mail_account_exists"),
+    *(
+        "identity.begin_reset",
+        "identity.begin_sign_in_link",
+        "accounts.begin_sign_up",
+        "accounts.mail_invitation",
+        "accounts.mail_account_exists",
+    ),
     *(
         "identity.mail_link",
         "identity.mail_password_changed",
