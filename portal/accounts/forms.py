@@ -19,15 +19,11 @@ from portal.identity.models import CustomerRole
 from portal.web import pages
 from portal.web.resuming import ResumableForm
 
-# Babel's list has regions beside countries.
-_NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
-
 
 @cache
 def _countries(locale: str) -> list[tuple[str, str]]:
     names = Locale.parse(locale).territories
-    countries = [(code, name) for code, name in names.items() if len(code) == 2 and code.isalpha()]
-    known = [(code, name) for code, name in countries if code not in _NO_COUNTRIES]
+    known = [(code, name) for code, name in names.items() if language.is_country(code)]
     return [("", "–"), *sorted(known, key=lambda country: language.sort_key(country[1]))]
 
 

@@ -60,6 +60,19 @@ class NewInvoice(Sent):
         max_length=drafts.LONGEST_REFERENCE,
         description="For XRechnung, such as a Leitweg-ID; the customer's own where it is left out.",
     )
+    payment_terms: Text = Field(default="", max_length=300, description="Besides the due date.")
+    delivery_name: Text = Field(
+        default="", max_length=drafts.LONGEST_REFERENCE, description="Of another recipient than the customer."
+    )
+    delivery_line_one: Text = Field(default="", max_length=drafts.LONGEST_REFERENCE, description="Street and number.")
+    delivery_line_two: Text = Field(default="", max_length=drafts.LONGEST_REFERENCE)
+    delivery_postal_code: Text = Field(default="", max_length=20)
+    delivery_city: Text = Field(
+        default="", max_length=100, description="Needed if anything of a delivery address is given."
+    )
+    delivery_country: Text = Field(
+        default="", max_length=2, description="Two letters; needed if anything of a delivery address is given."
+    )
     external_reference: Text | None = Field(
         max_length=drafts.LONGEST_REFERENCE,
         default=None,
@@ -110,6 +123,13 @@ class InvoiceSummary(Answer):
     supplied_to: date | None
     reference: str
     buyer_reference: str
+    payment_terms: str
+    delivery_name: str
+    delivery_line_one: str
+    delivery_line_two: str
+    delivery_postal_code: str
+    delivery_city: str
+    delivery_country: str
     external_reference: str | None
     created_at: datetime
     paid_at: datetime | None

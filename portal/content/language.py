@@ -26,6 +26,9 @@ from portal.core.money import Money, exponent
 from portal.core.units import LABELS as UNIT_LABELS
 from portal.core.units import Unit
 
+# Babel's list has regions beside countries.
+_NO_COUNTRIES: Final = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
+
 
 @cache
 def catalogue(language: str) -> NullTranslations:
@@ -88,6 +91,16 @@ def supported(language: str | None) -> str:
     """This language if we have it, else the first of the settings' languages."""
     languages = config.current().languages
     return language if language in languages else languages[0]
+
+
+def country_name(code: str, language: str) -> str:
+    """ "DE" as "Germany"; the code itself where nobody knows it."""
+    return str(Locale.parse(language).territories.get(code, code))
+
+
+def is_country(code: str) -> bool:
+    """Whether it is the two letters of a country, as "DE"."""
+    return len(code) == 2 and code.isalpha() and code in Locale.parse("en").territories and code not in _NO_COUNTRIES
 
 
 def money_text(money: Money, language: str) -> str:

@@ -236,6 +236,8 @@ def _settlement(settlement: Any, facts: InvoiceFacts | Correcting) -> None:
     if isinstance(facts, InvoiceFacts):
         settlement.payment_reference = facts.number
         terms: Any = PaymentTerms()
+        if text := facts.reference.details.get("payment_terms"):
+            terms.description = text
         terms.due = facts.due_on
         settlement.terms.add(terms)
     else:
@@ -295,12 +297,30 @@ def category(why: Untaxed | None) -> str:
 def _supply(made: Any, facts: InvoiceFacts) -> None:
     """The day of supply (BT-72), and its period (BG-14) when there is one."""
     made.trade.delivery.event.occurrence = facts.supplied_until or facts.supplied_on
-    if Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed:  # which wants to know where the goods went (BR-IC-12)
+    if facts.reference.has_delivery:
+        _delivery(made.trade.delivery.ship_to, facts)
+    elif Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed:  # which wants to know where the goods went (BR-IC-12)
         made.trade.delivery.ship_to.name = facts.buyer.name
         made.trade.delivery.ship_to.address.country_id = facts.buyer.country
     if facts.supplied_until is not None:
         made.trade.settlement.period.start = facts.supplied_on
         made.trade.settlement.period.end = facts.supplied_until
+
+
+def _delivery(place: Any, facts: Facts) -> None:
+    """Where it was delivered to: name (BT-70) and address (BG-15)."""
+    said = facts.reference.details
+    if name := said.get("delivery_name"):
+        place.name = name
+    for to, detail in (
+        ("postcode", "delivery_postal_code"),
+        ("line_one", "delivery_line_one"),
+        ("line_two", "delivery_line_two"),
+        ("city_name", "delivery_city"),
+        ("country_id", "delivery_country"),
+    ):
+        if text := said.get(detail):
+            setattr(place.address, to, text)
 
 
 def _amount(minor: int, facts: Facts) -> Decimal:

@@ -167,10 +167,14 @@ class Reference:
     charge_id: str
     invoice_issued_on: date | None = None
 
-    @property
-    def labelled_details(self) -> list[tuple[str, str]]:
+    def labelled_details(self, locale: str) -> list[tuple[str, str]]:
         """The label, not translated, and the text of each."""
-        return details.labelled(self.details)
+        return details.labelled(self.details, locale)
+
+    @property
+    def has_delivery(self) -> bool:
+        """Whether it names an address that it was delivered to."""
+        return bool(self.details.get(details.COUNTRY))
 
 
 @dataclass(frozen=True, slots=True)

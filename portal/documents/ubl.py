@@ -114,14 +114,32 @@ def _party(place: _Element, party: Party, endpoint: tuple[str, str]) -> None:
 
 
 def _supply(root: _Element, facts: Facts) -> None:
-    """The day of supply (BT-72), and where goods went within the Union (BT-80)."""
+    """The day of supply (BT-72), and where it was delivered to (BG-13, BG-15); of goods within the Union at least the country (BT-80)."""
     if not isinstance(facts, InvoiceFacts):
         return
     delivery = _part(root, "Delivery")
     _day(delivery, "ActualDeliveryDate", facts.supplied_until or facts.supplied_on)
-    if Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed:
+    if facts.reference.has_delivery:
+        _delivery(delivery, facts)
+    elif Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed:
         country = _part(_part(_part(delivery, "DeliveryLocation"), "Address"), "Country")
         _text(country, "IdentificationCode", facts.buyer.country)
+
+
+def _delivery(place: _Element, facts: Facts) -> None:
+    said = facts.reference.details
+    address = _part(_part(place, "DeliveryLocation"), "Address")
+    for name, detail in (
+        ("StreetName", "delivery_line_one"),
+        ("AdditionalStreetName", "delivery_line_two"),
+        ("CityName", "delivery_city"),
+        ("PostalZone", "delivery_postal_code"),
+    ):
+        if text := said.get(detail):
+            _text(address, name, text)
+    _text(_part(address, "Country"), "IdentificationCode", said["delivery_country"])
+    if name := said.get("delivery_name"):
+        _text(_part(_part(place, "DeliveryParty"), "PartyName"), "Name", name)
 
 
 def _payment(root: _Element, facts: InvoiceFacts | Correcting) -> None:
@@ -135,6 +153,8 @@ def _payment(root: _Element, facts: InvoiceFacts | Correcting) -> None:
             _text(account, "Name", facts.transfer.holder)
             if facts.transfer.bic:
                 _text(_part(account, "FinancialInstitutionBranch"), "ID", facts.transfer.bic)
+        if terms := facts.reference.details.get("payment_terms"):
+            _text(_part(root, "PaymentTerms"), "Note", terms)
     elif isinstance(facts, CorrectionFacts):
         _text(_part(root, "PaymentTerms"), "Note", offset_text(facts))
 

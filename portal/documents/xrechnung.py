@@ -43,6 +43,9 @@ def missing(facts: Facts) -> tuple[str, ...]:
         N_("your e-mail address (PORTAL_COMPANY_SUPPORT_EMAIL)"): _EMAIL.fullmatch(facts.seller_contact),
         N_("the postal code and the city of the customer"): buyer.postal_code and buyer.city,
         N_("the e-mail address of the customer"): buyer.email,
+        N_("the postal code of the delivery address"): (
+            not facts.reference.has_delivery or facts.reference.details.get("delivery_postal_code")
+        ),
     }
     return (*e_invoices.missing(facts), *(text for text, value in known.items() if not value))
 

@@ -89,6 +89,13 @@ class InvoiceDraft:
     supplied_to: date | None = None
     reference: str = ""
     buyer_reference: str = ""
+    payment_terms: str = ""
+    delivery_name: str = ""
+    delivery_line_one: str = ""
+    delivery_line_two: str = ""
+    delivery_postal_code: str = ""
+    delivery_city: str = ""
+    delivery_country: str = ""
     external_reference: str | None = None
     note: str = ""
     mailed: bool = True
@@ -96,6 +103,7 @@ class InvoiceDraft:
     def __post_init__(self) -> None:
         for name, text in details.of(self).items():
             object.__setattr__(self, name, texts.tidied(text))
+        object.__setattr__(self, details.COUNTRY, self.delivery_country.upper())
         object.__setattr__(self, "note", texts.tidied_lines(self.note))
         if self.external_reference is not None:
             object.__setattr__(self, "external_reference", texts.tidied(self.external_reference))
@@ -104,10 +112,9 @@ class InvoiceDraft:
         """Minor units of its currency as Money."""
         return Money(minor, self.currency)
 
-    @property
-    def labelled_details(self) -> list[tuple[str, str]]:
+    def labelled_details(self, locale: str) -> list[tuple[str, str]]:
         """The label, not translated, and the text of each detail that it has."""
-        return details.labelled(details.of(self))
+        return details.labelled(details.of(self), locale)
 
     @property
     def first_day(self) -> date:
@@ -157,8 +164,11 @@ def _rules(draft: InvoiceDraft) -> Iterator[Callable[[], None]]:
     yield lambda: _check_first_day(draft)
     yield lambda: _check_last_day(draft)
     yield lambda: _check_supplied(draft)
-    for name, text in details.of(draft).items():
-        yield partial(texts.check, text, field=name, longest=details.LONGEST)
+    said = details.of(draft)
+    for detail in details.DETAILS:
+        yield partial(texts.check, said[detail.name], field=detail.name, longest=detail.longest)
+    yield lambda: details.check_delivery(said)
+    yield lambda: details.check_terms(draft.payment_terms)
     yield lambda: texts.check(draft.external_reference or "", field="external_reference", longest=LONGEST_REFERENCE)
     yield lambda: texts.check(draft.note, field="note", longest=LONGEST_NOTE, allowed="\n")
     yield lambda: _check_number_of_lines(len(draft.lines))

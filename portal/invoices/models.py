@@ -74,6 +74,14 @@ class Invoice(Base):
     supplied_to: Mapped[date | None] = mapped_column(Date)
     reference: Mapped[str] = mapped_column(sorted_text(120), default="")  # the customer's order number or the like
     buyer_reference: Mapped[str] = mapped_column(String(120), default="")  # what it is sent on by, for XRechnung
+    payment_terms: Mapped[str] = mapped_column(String(300), default="")
+    # Where it was delivered to, if it says so; the country is a two-letter code.
+    delivery_name: Mapped[str] = mapped_column(String(120), default="")
+    delivery_line_one: Mapped[str] = mapped_column(String(120), default="")
+    delivery_line_two: Mapped[str] = mapped_column(String(120), default="")
+    delivery_postal_code: Mapped[str] = mapped_column(String(20), default="")
+    delivery_city: Mapped[str] = mapped_column(String(100), default="")
+    delivery_country: Mapped[str] = mapped_column(String(2), default="")
     # Its name in the system that it was imported from, by which a second import knows it again.
     external_reference: Mapped[str | None] = mapped_column(sorted_text(120))
     # Both as they are searched.
@@ -172,10 +180,9 @@ class Invoice(Base):
     def tax(self) -> Money:
         return Money(self.tax_minor, self.currency)
 
-    @property
-    def labelled_details(self) -> list[tuple[str, str]]:
+    def labelled_details(self, locale: str) -> list[tuple[str, str]]:
         """The label, not translated, and the text of each detail that it has."""
-        return details.labelled(details.of(self))
+        return details.labelled(details.of(self), locale)
 
     @property
     def taxes(self) -> list[TaxAtRate]:

@@ -25,6 +25,7 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, Optional
 
+from portal.accounts.forms import countries
 from portal.content import language
 from portal.core import config, money
 from portal.core.errors import N_
@@ -32,7 +33,7 @@ from portal.core.money import Money
 from portal.core.units import LABELS, SUPPLIES, Unit
 from portal.invoices import drafts, totals
 from portal.invoices.credit_lines import Wanted
-from portal.invoices.details import DETAILS, LONGEST
+from portal.invoices.details import COUNTRY, DELIVERY, DETAILS, SINGLE
 from portal.invoices.details import of as details_of
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice, PriceItem
@@ -290,6 +291,8 @@ class InvoiceForm(ResumableForm):
         """The fields of portal.invoices.details, in their order."""
         return [self[detail.name] for detail in DETAILS]
 
+    single_details, delivery_details = SINGLE, DELIVERY
+
     @property
     def is_wrong(self) -> bool:
         return bool(self.errors or self.line_errors)
@@ -301,7 +304,11 @@ class InvoiceForm(ResumableForm):
 
 
 for _detail in DETAILS:
-    _field = StringField(lazy_gettext(_detail.label), [Length(max=LONGEST)], description=lazy_gettext(_detail.hint))
+    _hint = lazy_gettext(_detail.hint) if _detail.hint else ""
+    if _detail.name == COUNTRY:
+        _field: Field = SelectField(lazy_gettext(_detail.label), choices=countries, default="")
+    else:
+        _field = StringField(lazy_gettext(_detail.label), [Length(max=_detail.longest)], description=_hint)
     setattr(InvoiceForm, _detail.name, _field)
 
 

@@ -24,6 +24,14 @@ MONEY: Final = (
             "external_reference": "the company's own word for it",
             "note": "what the customer should know",
             "void_reason": "why it is void",
+            "payment_terms": "how the customer may pay it",
+            **dict.fromkeys(
+                (
+                    *("delivery_name", "delivery_line_one", "delivery_line_two"),
+                    *("delivery_postal_code", "delivery_city", "delivery_country"),
+                ),
+                "where it was delivered to",
+            ),
         },
     ),
     Held("invoice_lines", kinds.VOUCHERS, "invoice_id", personal={"description": _ITEM}),

@@ -66,7 +66,7 @@ def with_order(written: dict[str, Any]) -> dict[str, Any]:
 
 def test_facts_with_an_order_number_are_read_as_such_a_detail() -> None:
     now = example()
-    assert now.reference.labelled_details == [("Purchase order number", "PO 7781")]
+    assert now.reference.labelled_details("en") == [("Purchase order number", "PO 7781")]
     assert facts.from_json(with_order(now.to_json()) | {"version": 3}) == replace(now, version=3)
     without = replace(now, reference=replace(now.reference, details={}))
     assert facts.from_json(with_order(without.to_json()) | {"version": 3}) == replace(without, version=3)

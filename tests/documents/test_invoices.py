@@ -57,7 +57,7 @@ def test_an_invoice_is_frozen_when_it_is_issued(invoice_id: str) -> None:
     today = company_days.today()
     assert (said.issued_on, said.supplied_on) == (today, today)
     assert said.due_on == today + timedelta(days=drafts.USUAL_DAYS_TO_PAY)
-    assert said.reference.labelled_details == [("Purchase order number", "PO 7781")]
+    assert said.reference.labelled_details("en") == [("Purchase order number", "PO 7781")]
     assert (said.note, said.pay_at) == ("Thank you.", f"http://127.0.0.1:8000/invoices/{invoice_id}")
 
 

@@ -60,6 +60,19 @@ SETTINGS: Final = {
 }  # fmt: skip
 
 
+# Another place than the buyer's, and what is paid less early.
+ELSEWHERE: Final = Reference(
+    "INV-2026-000042",
+    {
+        "buyer_reference": LEITWEG, "payment_terms": "2 % Skonto in 7 Tagen", "delivery_name": "Lager <Nord>",
+        "delivery_line_one": "Tor 3", "delivery_line_two": "Hof", "delivery_postal_code": "69001", "delivery_city": "Lyon",
+        "delivery_country": "FR",
+    },
+    "",
+    "",
+)  # fmt: skip
+
+
 def bill(*lines: tuple[str, int, int, int], untaxed: Untaxed | None = None, **values: Any) -> InvoiceFacts:
     """The facts of an invoice with these lines; `untaxed` is why those at a rate of zero have no tax."""
     made = invoice_of(
@@ -189,13 +202,16 @@ def verdict(made: InvoiceFacts | Correcting, syntax: Syntax) -> list[str]:
         bill(("Ware", 1_000, 100_00, 0), untaxed=Untaxed.INTRA_COMMUNITY, buyer=ABROAD),
         bill(("Ware", 1_000, 100_00, 0), untaxed=Untaxed.EXPORT, buyer=replace(AUTHORITY, country="CH")),
         bill(("Kurs", 1_000, 100_00, 0), untaxed=Untaxed.EXEMPT, exemption="§ 19 UStG"),
+        bill(reference=ELSEWHERE),
+        bill(("Ware", 1_000, 100_00, 0), untaxed=Untaxed.INTRA_COMMUNITY, buyer=ABROAD, reference=ELSEWHERE),
         bill(transfer=TRANSFER),
         bill(transfer=replace(TRANSFER, bic=""), currency="usd"),
         note(),
         correction(),
         replace(correction(), lines=()),
     ],
-    ids=["two rates", "a period", "a deduction", "reverse charge", "within the Union", "export", "exempt", "a transfer",
+    ids=["two rates", "a period", "a deduction", "reverse charge", "within the Union", "export", "exempt", "elsewhere", "elsewhere within the Union",
+        "a transfer",
         "one abroad", "a credit note", "a correction", "one by rate",
     ],
 )  # fmt: skip
@@ -210,6 +226,21 @@ def test_whatever_is_billed_keeps_the_rules_in_ubl(lines: list[tuple[str, int, i
     made = bill(*lines)
     if made.total_minor > 0:
         assert verdict(made, Syntax.UBL) == []
+
+
+@pytest.mark.parametrize("syntax", list(Syntax))
+def test_where_it_was_delivered_to_and_the_terms_are_read_again(syntax: Syntax) -> None:
+    root = etree.fromstring(xrechnung.xml(bill(reference=ELSEWHERE), syntax))
+    place, terms = (
+        ("//ram:ShipToTradeParty", "//ram:SpecifiedTradePaymentTerms/ram:Description")
+        if syntax == Syntax.CII
+        else ("//cac:Delivery", "//cac:PaymentTerms/cbc:Note")
+    )
+    found: Any = root.xpath(f"{place}//text()", namespaces=SPACES)
+    said = {text.strip() for text in found if text.strip()}
+    assert {text for name, text in ELSEWHERE.details.items() if name.startswith("delivery")} <= said
+    written: Any = root.xpath(terms, namespaces=SPACES)
+    assert [one.text for one in written] == [ELSEWHERE.details["payment_terms"]]
 
 
 def test_a_broken_rule_is_told() -> None:
@@ -246,6 +277,10 @@ def test_an_address_does_not_say_its_town_twice() -> None:
         ({"seller_contact": "nobody"}, "PORTAL_COMPANY_SUPPORT_EMAIL"),
         ({"buyer": replace(AUTHORITY, city="")}, "city of the customer"),
         ({"buyer": replace(AUTHORITY, email="")}, "e-mail address of the customer"),
+        (
+            {"reference": replace(ELSEWHERE, details=ELSEWHERE.details | {"delivery_postal_code": ""})},
+            "postal code of the delivery address",
+        ),
     ],
 )
 def test_what_is_missing_is_named(values: dict[str, Any], word: str) -> None:
