@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -150,7 +151,7 @@ def _detail_options(command: Callable[..., None]) -> Callable[..., None]:
     multiple=True,
     required=True,
     metavar="TEXT",
-    help='"Description;quantity;unit price;tax %"; once a line. A unit may follow the quantity: 1.5 HUR.',
+    help='"Description;quantity;unit price;tax %"; once a line. A unit may follow the quantity: 1.5 HUR; a discount the price: 90 -10%.',
 )
 @click.option(
     "--due", "days", type=click.IntRange(0, 1_000), default=USUAL_DAYS_TO_PAY, show_default=True, help="Days to pay."
@@ -159,6 +160,8 @@ def _detail_options(command: Callable[..., None]) -> Callable[..., None]:
     "--supplied-from", default="", metavar="DAY", help="The day of supply, or the first of a period: 2026-11-01."
 )
 @click.option("--supplied-to", default="", metavar="DAY", help="The last day of a period.")
+@click.option("--discount", default="", help="Off the sum of the lines: 10%, or an amount.")
+@click.option("--discount-reason", default="", help="Why; the customer reads it.")
 @_detail_options
 @as_json_option
 @with_appcontext
@@ -169,6 +172,7 @@ def create_invoice(
     days: int,
     supplied_from: str,
     supplied_to: str,
+    discount: str,
     *,
     as_json: bool,
     **texts: Any,
@@ -187,6 +191,9 @@ def create_invoice(
             due_on=company_days.today() + timedelta(days=days),
             supplied_from=spreadsheet.day(supplied_from),
             supplied_to=spreadsheet.day(supplied_to),
+            discount=replace(
+                spreadsheet.discount(discount, money.exponent(currency.lower())), reason=texts.pop("discount_reason")
+            ),
             **texts,
         )
         issued = invoices.issue(draft)

@@ -21,7 +21,7 @@ from portal.api.schemas import (
     Text,
 )
 from portal.core.units import LABELS, Supplies, Unit
-from portal.invoices import drafts
+from portal.invoices import discounts, drafts
 from portal.invoices.service import LONGEST_REASON
 from portal.invoices.statuses import CreditStatus, InvoiceStanding, InvoiceStatus, WriteOffStatus
 
@@ -41,6 +41,11 @@ class NewInvoiceLine(Sent):
         description="Whether the line is of goods or of services, which decides why it may have no tax; what the company mostly sells if "
         "left out.",
     )
+    discount_percent: Percent = Field(
+        default="0", description="Off the line, in percent; or `discount_amount`, and not both."
+    )
+    discount_amount: int = Field(default=0, ge=0, le=LARGEST_AMOUNT, description="Off the line’s net, in minor units.")
+    discount_reason: Text = Field(default="", max_length=discounts.LONGEST_REASON)
 
 
 class NewInvoice(Sent):
@@ -79,6 +84,16 @@ class NewInvoice(Sent):
         description="Its name in your own system: a customer has one invoice of each.",
     )
     note: Text = Field(default="", max_length=drafts.LONGEST_NOTE)
+    discount_percent: Percent = Field(
+        default="0", description="Off the sum of the lines, in percent; or `discount_amount`, and not both."
+    )
+    discount_amount: int = Field(
+        default=0,
+        ge=0,
+        le=LARGEST_AMOUNT,
+        description="Off the sum of the lines, in minor units. It is shared out over the rates of tax by their nets.",
+    )
+    discount_reason: Text = Field(default="", max_length=discounts.LONGEST_REASON)
 
 
 class InvoiceLine(Answer):
@@ -88,7 +103,10 @@ class InvoiceLine(Answer):
     unit_price: int
     tax_rate: str
     supplies: Supplies | None = Field(description="Null in lines of before it was kept.")
-    net: int
+    discount: int = Field(description="What is taken off the line by its own discount.")
+    discount_percent: str = Field(description="“0” where the discount is an amount, or none.")
+    discount_reason: str
+    net: int = Field(description="After its discount, and after its part of that of the invoice.")
     tax: int
 
 
@@ -138,6 +156,9 @@ class InvoiceSummary(Answer):
 
 class Invoice(InvoiceSummary):
     note: str
+    discount: int = Field(description="What is taken off the sum of the lines.")
+    discount_percent: str = Field(description="“0” where the discount is an amount, or none.")
+    discount_reason: str
     lines: list[InvoiceLine]
     pay_url: str | None = Field(description="Where the customer pays it in a browser, while it is open.")
     document_id: str | None = Field(

@@ -12,6 +12,7 @@ from portal.core import db
 from portal.core.errors import Invalid, NotFound
 from portal.invoices import crediting, details, queries, service
 from portal.invoices.credit_lines import Wanted
+from portal.invoices.discounts import Discount
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.statuses import CreditStatus
 
@@ -88,6 +89,7 @@ def issue_invoice(caller: Caller, body: invoice_schemas.NewInvoice) -> invoice_s
         **details.of(body),
         external_reference=body.external_reference,
         note=body.note,
+        discount=discount_of(body),
     )
     try:
         row = service.issue(draft, client_key=key_of(caller))
@@ -104,7 +106,13 @@ def _line(line: invoice_schemas.NewInvoiceLine) -> LineDraft:
         tax_rate_basis_points=int(Decimal(line.tax_rate) * 100),
         unit=line.unit,
         supplies=line.supplies or "",
+        discount=discount_of(line),
     )
+
+
+def discount_of(of: invoice_schemas.NewInvoice | invoice_schemas.NewInvoiceLine) -> Discount:
+    """What the body says of a discount; none where it says nothing."""
+    return Discount(int(Decimal(of.discount_percent) * 100), of.discount_amount, of.discount_reason)
 
 
 @bp.post("/invoices/<invoice_id>/void")

@@ -178,6 +178,9 @@ def invoice(session: Session, row: Invoice) -> invoice_schemas.Invoice:
     document = receipts.of_issued_invoice(session, row.id)
     facts = _invoice_facts(row, standing) | {
         "note": row.note,
+        "discount": row.discount_minor,
+        "discount_percent": _plain(row.discount_percent),
+        "discount_reason": row.discount_reason,
         "lines": [_line(line) for line in row.lines],
         "pay_url": pay,
         "document_id": document.id if document else None,
@@ -193,6 +196,9 @@ def _line(row: InvoiceLine) -> invoice_schemas.InvoiceLine:
         unit_price=row.unit_price_minor,
         tax_rate=_plain(row.tax_rate),
         supplies=row.supplies,
+        discount=row.discount_minor,
+        discount_percent=_plain(row.discount_percent),
+        discount_reason=row.discount_reason,
         net=row.net_minor,
         tax=row.tax_minor,
     )

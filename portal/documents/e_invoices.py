@@ -7,6 +7,7 @@ UNTDID 1001 (kinds of documents), 4451 (notes), 4461 (means of payment), 5305 (c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ UNTAXED: Final = {
 _PAID_ONLINE: Final = "68"
 _CLEARED: Final = "97"
 _TRANSFER, _SEPA_TRANSFER = "30", "58"
+DISCOUNT: Final = N_("Discount")
 OFFSET: Final = N_("Set off against invoice %(number)s.")
 _REGISTER_NOTE: Final = "REG"
 # EN 16931 has no amounts with more (BR-DEC).
@@ -202,6 +204,11 @@ def lines_of(facts: InvoiceFacts | Correcting) -> tuple[Line, ...]:
     )
 
 
+def lines_minor(facts: InvoiceFacts | Correcting) -> int:
+    """The sum of the lines (BT-106), before a discount of the whole."""
+    return facts.net_minor + (facts.discount_minor if isinstance(facts, InvoiceFacts) else 0)
+
+
 def _item(number: int, line: Line, facts: Facts) -> Any:
     from drafthorse.models.tradelines import LineItem
 
@@ -215,8 +222,75 @@ def _item(number: int, line: Line, facts: Facts) -> Any:
     item.settlement.trade_tax.type_code = "VAT"
     item.settlement.trade_tax.category_code = category(line.untaxed)
     item.settlement.trade_tax.rate_applicable_percent = _percent(line.tax_rate_basis_points or 0)
-    item.settlement.monetary_summation.total_amount = _amount(line.net_minor, facts)
+    if line.discount_minor:
+        item.settlement.allowance_charge.add(_allowance(allowance_of(line, facts), facts))
+    item.settlement.monetary_summation.total_amount = _amount(line.line_net_minor, facts)
     return item
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A discount as data (BG-20, BG-27), in minor units. What it is a part of, in basis points, is said only where the two come to the
+    amount, and both or none (PEPPOL-EN16931-R040 to R042). `tax` is the row that one of the whole invoice is of.
+    """
+
+    minor: int
+    reason: str
+    base_minor: int = 0
+    basis_points: int = 0
+    tax: TaxTotal | None = None
+
+
+def allowance_of(line: Line, facts: Facts) -> Allowance:
+    """The discount of a line that has one."""
+    said = discount_text(line.discount_reason, facts)
+    listed = line.line_net_minor + line.discount_minor
+    return _with_part(Allowance(line.discount_minor, said, listed, line.discount_basis_points), facts)
+
+
+def allowances_of(facts: InvoiceFacts | Correcting) -> list[Allowance]:
+    """The discount of the whole invoice: one for each row of taxes that bears a part of it."""
+    if not isinstance(facts, InvoiceFacts) or not facts.discount_minor:
+        return []
+    said = discount_text(facts.discount_reason, facts)
+    found = []
+    for tax in facts.taxes:
+        lines = [line for line in facts.lines if (line.tax_rate_basis_points, line.untaxed) == tax.row]
+        minor, base = sum(line.whole_discount_minor for line in lines), sum(line.line_net_minor for line in lines)
+        if minor:
+            found.append(_with_part(Allowance(minor, said, base, facts.discount_basis_points, tax), facts))
+    return found
+
+
+def discount_text(reason: str, facts: Facts) -> str:
+    """The reason of a discount, which needs one (BR-33, BR-42): in the document's language where nobody gave any."""
+    return reason or language.translate(DISCOUNT, facts.language)
+
+
+def _with_part(allowance: Allowance, facts: Facts) -> Allowance:
+    part = Decimal(allowance.base_minor * allowance.basis_points) / 10_000
+    if allowance.basis_points and abs(part - allowance.minor) <= 1 and money.exponent(facts.currency) == _MOST_DECIMALS:
+        return allowance
+    return replace(allowance, base_minor=0, basis_points=0)
+
+
+def _allowance(of: Allowance, facts: Facts) -> Any:
+    from drafthorse.models.accounting import CategoryTradeTax, TradeAllowanceCharge
+
+    made: Any = TradeAllowanceCharge()
+    made.indicator = False
+    if of.basis_points:
+        made.calculation_percent = _percent(of.basis_points)
+        made.basis_amount = _amount(of.base_minor, facts)
+    made.actual_amount = _amount(of.minor, facts)
+    made.reason = of.reason
+    if of.tax is not None:
+        row: Any = CategoryTradeTax()
+        row.type_code = "VAT"
+        row.category_code = category(of.tax.untaxed)
+        row.rate_applicable_percent = _percent(of.tax.tax_rate_basis_points)
+        made.trade_tax.add(row)
+    return made
 
 
 def _settlement(settlement: Any, facts: InvoiceFacts | Correcting) -> None:
@@ -225,6 +299,8 @@ def _settlement(settlement: Any, facts: InvoiceFacts | Correcting) -> None:
     settlement.currency_code = facts.currency.upper()
     for tax in facts.taxes:
         settlement.trade_tax.add(_tax(tax, facts))
+    for allowance in allowances_of(facts):
+        settlement.allowance_charge.add(_allowance(allowance, facts))
     means: Any = PaymentMeans()
     means.type_code = means_of(facts)
     if isinstance(facts, InvoiceFacts) and facts.transfer:
@@ -250,7 +326,9 @@ def _settlement(settlement: Any, facts: InvoiceFacts | Correcting) -> None:
         settlement.invoice_referenced_document.issuer_assigned_id = facts.corrects_number
         settlement.invoice_referenced_document.issue_date_time = facts.corrects_issued_on
     total = settlement.monetary_summation
-    total.line_total = _amount(facts.net_minor, facts)
+    total.line_total = _amount(lines_minor(facts), facts)
+    if discounted := lines_minor(facts) - facts.net_minor:
+        total.allowance_total = _amount(discounted, facts)
     total.tax_basis_total = _amount(facts.net_minor, facts)
     total.tax_total = (_amount(facts.tax_minor, facts), facts.currency.upper())
     total.grand_total = _amount(facts.total_minor, facts)

@@ -21,10 +21,11 @@ from portal.core.units import Supplies, Unit
 from portal.documents import old_facts
 from portal.documents.models import DocumentKind
 from portal.invoices import details
+from portal.invoices.totals import percent
 from portal.vat.untaxed import Untaxed
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 9
+VERSION: Final = 10
 
 
 # The most that an EPC QR code can ask for, in cents. Source: EPC069-12.
@@ -111,6 +112,20 @@ class Line:
     unit: str = Unit.ONE
     supplies: Supplies | None = None
     untaxed: Untaxed | None = None
+    discount_minor: int = 0
+    discount_basis_points: int = 0  # of the price, where the discount was said so
+    discount_reason: str = ""
+    whole_discount_minor: int = 0  # what it bears of that of the invoice; its net is what is left after both
+
+    @property
+    def line_net_minor(self) -> int:
+        """As the line states it (BT-131): after its own discount, before that of the invoice."""
+        return self.net_minor + self.whole_discount_minor
+
+    @property
+    def discount_percent(self) -> Decimal:
+        """250 basis points are Decimal("2.5")."""
+        return percent(self.discount_basis_points)
 
     @property
     def gross_minor(self) -> int:
@@ -272,6 +287,14 @@ class InvoiceFacts(Facts):
     pay_at: str
     transfer: Transfer | None = None
     e_invoice: str = ""
+    discount_minor: int = 0  # of the whole invoice, which its lines bear
+    discount_basis_points: int = 0
+    discount_reason: str = ""
+
+    @property
+    def discount_percent(self) -> Decimal:
+        """250 basis points are Decimal("2.5")."""
+        return percent(self.discount_basis_points)
 
     @property
     def accounts(self) -> tuple[str, ...]:

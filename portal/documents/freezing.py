@@ -37,6 +37,7 @@ from portal.documents.models import DocumentKind
 from portal.invoices import details
 from portal.invoices.credit_lines import CreditedLine
 from portal.invoices.models import Invoice, InvoiceCredit
+from portal.invoices.totals import line_net
 from portal.ledger.revenue import Part
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -152,6 +153,9 @@ def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
         supplied_until=invoice.supplied_to if invoice.supplied_to != invoice.supplied_from else None,
         due_on=invoice.due_on,
         note=invoice.note,
+        discount_minor=invoice.discount_minor,
+        discount_basis_points=invoice.discount_basis_points,
+        discount_reason=invoice.discount_reason,
         pay_at=f"{issue.base_url}/invoices/{invoice.id}",
         transfer=_transfer(issue.company),
         lines=lines,
@@ -307,13 +311,25 @@ def correction(
 
 
 def _credited_lines(credit: InvoiceCredit, given: Sequence[Part], stated: Sequence[Line]) -> tuple[Line, ...]:
-    """The credited lines, with the tax that goes back at their rate dealt out to them. A part of a price is one piece at that price."""
+    """The credited lines, with the tax that goes back at their rate dealt out to them. A part of a price is one piece at that price; of a
+    quantity, the discounts that go back with it are one of the line.
+    """
     credited = [CreditedLine.from_json(line) for line in credit.lines]
     lines = []
     for one in credited:
         line = replace(stated[one.position - 1], net_minor=one.net_minor, tax_minor=0)
         if one.quantity_thousandths is None:
-            line = replace(line, quantity_thousandths=1000, unit=Unit.ONE, unit_price_minor=one.net_minor)
+            line = replace(
+                _undiscounted(line), quantity_thousandths=1000, unit=Unit.ONE, unit_price_minor=one.net_minor
+            )
+        elif line.discount_minor or line.whole_discount_minor:
+            listed = line_net(line.unit_price_minor, one.quantity_thousandths)
+            line = replace(
+                _undiscounted(line),
+                quantity_thousandths=one.quantity_thousandths,
+                discount_minor=max(listed - one.net_minor, 0),
+                discount_reason="" if line.whole_discount_minor else line.discount_reason,
+            )
         else:
             line = replace(line, quantity_thousandths=one.quantity_thousandths)
         lines.append(line)
@@ -325,6 +341,10 @@ def _credited_lines(credit: InvoiceCredit, given: Sequence[Part], stated: Sequen
                 reached += line.net_minor
                 lines[at] = replace(line, tax_minor=part.tax_minor * reached // part.net_minor - before)
     return tuple(lines)
+
+
+def _undiscounted(line: Line) -> Line:
+    return replace(line, discount_minor=0, discount_basis_points=0, discount_reason="", whole_discount_minor=0)
 
 
 def refund_confirmation(
@@ -425,6 +445,10 @@ def _of_invoice(invoice: Invoice) -> tuple[Line, ...]:
             line.tax_minor,
             line.unit,
             line.supplies,
+            discount_minor=line.discount_minor,
+            discount_basis_points=line.discount_basis_points,
+            discount_reason=line.discount_reason,
+            whole_discount_minor=line.whole_discount_minor,
         )
         for line in invoice.lines
     )

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from portal.documents.models import DocumentKind
 
+# Without discounts.
+WITHOUT_DISCOUNTS: Final = 9
 # Without the company's account.
 WITHOUT_TRANSFERS: Final = 8
 # Without electronic addresses.
@@ -25,7 +27,7 @@ WITHOUT_CODES: Final = 1
 VERSIONS: Final = frozenset(
     {
         *(WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, WITHOUT_CONFIRMATIONS),
-        *(WITH_ONE_REASON, WITHOUT_CONTACTS, WITHOUT_ELECTRONIC_ADDRESSES, WITHOUT_TRANSFERS),
+        *(WITH_ONE_REASON, WITHOUT_CONTACTS, WITHOUT_ELECTRONIC_ADDRESSES, WITHOUT_TRANSFERS, WITHOUT_DISCOUNTS),
     }
 )
 
@@ -39,7 +41,7 @@ def in_todays_shape(written: dict[str, Any]) -> dict[str, Any]:
         written = _renamed(written)
     if version in {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS}:
         written = written | {"reference": _with_details(written["reference"])}
-    later = {WITH_ONE_REASON, WITHOUT_CONTACTS, WITHOUT_ELECTRONIC_ADDRESSES, WITHOUT_TRANSFERS}
+    later = {WITH_ONE_REASON, WITHOUT_CONTACTS, WITHOUT_ELECTRONIC_ADDRESSES, WITHOUT_TRANSFERS, WITHOUT_DISCOUNTS}
     if version in VERSIONS - later and written.get("kind") == DocumentKind.CREDIT_NOTE:
         written = _of_receipt(written)
     return _with_reasons(written) if version == WITH_ONE_REASON else written

@@ -11,7 +11,18 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from portal.documents.e_invoices import UNTAXED, category, lines_of, means_of, offset_text, street
+from portal.documents.e_invoices import (
+    UNTAXED,
+    Allowance,
+    allowance_of,
+    allowances_of,
+    category,
+    lines_minor,
+    lines_of,
+    means_of,
+    offset_text,
+    street,
+)
 from portal.documents.facts import Correcting, CorrectionFacts, Facts, InvoiceFacts, Line, Party, TaxTotal
 from portal.vat.untaxed import Untaxed
 
@@ -63,6 +74,8 @@ def xml(facts: InvoiceFacts | Correcting, specification: str, process: str) -> b
     _party(_part(_part(root, "AccountingCustomerParty"), "Party"), facts.buyer, facts.buyer.endpoint)
     _supply(root, facts)
     _payment(root, facts)
+    for allowance in allowances_of(facts):
+        _allowance(root, allowance, facts)
     _taxes(root, facts)
     _totals(root, facts)
     for number, line in enumerate(lines_of(facts), 1):
@@ -135,8 +148,8 @@ def _delivery(place: _Element, facts: Facts) -> None:
         ("CityName", "delivery_city"),
         ("PostalZone", "delivery_postal_code"),
     ):
-        if text := said.get(detail):
-            _text(address, name, text)
+        if said.get(detail):
+            _text(address, name, said[detail])
     _text(_part(address, "Country"), "IdentificationCode", said["delivery_country"])
     if name := said.get("delivery_name"):
         _text(_part(_part(place, "DeliveryParty"), "PartyName"), "Name", name)
@@ -169,12 +182,12 @@ def _taxes(root: _Element, facts: Facts) -> None:
         _category(part, "TaxCategory", tax, facts)
 
 
-def _category(place: _Element, name: str, of: TaxTotal | Line, facts: Facts) -> None:
+def _category(place: _Element, name: str, of: TaxTotal | Line, facts: Facts, *, with_reason: bool = True) -> None:
     """The category and rate of tax; in the totals, the reason of what has none besides."""
     made = _part(place, name)
     _text(made, "ID", category(of.untaxed))
     _text(made, "Percent", f"{Decimal(of.tax_rate_basis_points or 0) / 100:f}")
-    if isinstance(of, TaxTotal) and of.untaxed is not None:
+    if with_reason and isinstance(of, TaxTotal) and of.untaxed is not None:
         _, code = UNTAXED[of.untaxed]
         _text(made, *(("TaxExemptionReasonCode", code) if code else ("TaxExemptionReason", facts.exemption)))
     _text(_part(made, "TaxScheme"), "ID", "VAT")
@@ -185,9 +198,10 @@ def _totals(root: _Element, facts: InvoiceFacts | Correcting) -> None:
     paid_minor = 0 if isinstance(facts, InvoiceFacts | CorrectionFacts) else facts.total_minor
     total = _part(root, "LegalMonetaryTotal")
     for name, minor in (
-        ("LineExtensionAmount", facts.net_minor),
+        ("LineExtensionAmount", lines_minor(facts)),
         ("TaxExclusiveAmount", facts.net_minor),
         ("TaxInclusiveAmount", facts.total_minor),
+        *([("AllowanceTotalAmount", discounted)] if (discounted := lines_minor(facts) - facts.net_minor) else []),
         ("PrepaidAmount", paid_minor),
         ("PayableAmount", facts.total_minor - paid_minor),
     ):
@@ -202,11 +216,26 @@ def _line(root: _Element, number: int, line: Line, facts: InvoiceFacts | Correct
     sign = -1 if line.unit_price_minor < 0 else 1
     quantity = sign * Decimal(line.quantity_thousandths) / 1000
     _text(made, "InvoicedQuantity" if is_invoice else "CreditedQuantity", f"{quantity:f}", unitCode=line.unit)
-    _amount(made, "LineExtensionAmount", line.net_minor, facts)
+    _amount(made, "LineExtensionAmount", line.line_net_minor, facts)
+    if line.discount_minor:
+        _allowance(made, allowance_of(line, facts), facts)
     item = _part(made, "Item")
     _text(item, "Name", line.description)
     _category(item, "ClassifiedTaxCategory", line, facts)
     _amount(_part(made, "Price"), "PriceAmount", sign * line.unit_price_minor, facts)
+
+
+def _allowance(place: _Element, of: Allowance, facts: Facts) -> None:
+    made = _part(place, "AllowanceCharge")
+    _text(made, "ChargeIndicator", "false")
+    _text(made, "AllowanceChargeReason", of.reason)
+    if of.basis_points:
+        _text(made, "MultiplierFactorNumeric", f"{Decimal(of.basis_points) / 100:f}")
+    _amount(made, "Amount", of.minor, facts)
+    if of.basis_points:
+        _amount(made, "BaseAmount", of.base_minor, facts)
+    if of.tax is not None:
+        _category(made, "TaxCategory", of.tax, facts, with_reason=False)
 
 
 def _part(place: _Element, name: str) -> _Element:

@@ -67,6 +67,10 @@ class Line(Protocol):
     def tax_rate_basis_points(self) -> int: ...
     @property
     def net_minor(self) -> int: ...
+    @property
+    def discount_minor(self) -> int: ...
+    @property
+    def whole_discount_minor(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +131,19 @@ def _of_line(wanted: Wanted, line: Line, rest: Rest, currency: str) -> CreditedL
                 left=str(totals.quantity(max(rest.quantity_thousandths, 0))),
             )
         is_all = quantity == rest.quantity_thousandths
-        net = rest.net_minor if is_all else totals.line_net(line.unit_price_minor, quantity)
+        net = rest.net_minor if is_all else _net_of(line, quantity)
     if not 0 < net <= rest.net_minor:
         raise Invalid(
             NOT_MORE_LEFT, field="lines", position=line.position, left=Money(max(rest.net_minor, 0), currency)
         )
     return CreditedLine(line.position, wanted.quantity_thousandths, net)
+
+
+def _net_of(line: Line, quantity_thousandths: int) -> int:
+    """So much of a line, with its part of the discounts."""
+    if line.discount_minor or line.whole_discount_minor:
+        return money.share(line.net_minor, quantity_thousandths, line.quantity_thousandths)
+    return totals.line_net(line.unit_price_minor, quantity_thousandths)
 
 
 def parts_of(

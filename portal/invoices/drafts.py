@@ -2,7 +2,7 @@
 
 Nothing here touches the database. Every rule that is broken is an Invalid, whose `field` names the place: "customer_id",
 "currency", "issued_on", "due_on", "supplied_from", "supplied_to", a detail of portal.invoices.details, "external_reference",
-"note", "lines", "total", or "lines-<index>-<field>" for one line, counted from 0.
+"note", "discount", "discount_reason", "lines", "total", or "lines-<index>-<field>" for one line, counted from 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from portal.core import company_days, config, money, tax_rates, texts, units
 from portal.core.errors import N_, Invalid
 from portal.core.money import Money
 from portal.core.units import Unit
-from portal.invoices import details, totals
+from portal.invoices import details, discounts, totals
+from portal.invoices.discounts import Discount
 from portal.invoices.totals import Totals
 
 # Days that a customer has to pay when nobody says otherwise.
@@ -51,6 +52,7 @@ class LineDraft:
     unit: str = Unit.ONE
     supplies: str = ""
     item_id: str | None = None
+    discount: Discount = discounts.NONE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "description", texts.tidied(self.description))
@@ -96,6 +98,7 @@ class InvoiceDraft:
     delivery_postal_code: str = ""
     delivery_city: str = ""
     delivery_country: str = ""
+    discount: Discount = discounts.NONE
     external_reference: str | None = None
     note: str = ""
     mailed: bool = True
@@ -171,6 +174,7 @@ def _rules(draft: InvoiceDraft) -> Iterator[Callable[[], None]]:
     yield lambda: details.check_terms(draft.payment_terms)
     yield lambda: texts.check(draft.external_reference or "", field="external_reference", longest=LONGEST_REFERENCE)
     yield lambda: texts.check(draft.note, field="note", longest=LONGEST_NOTE, allowed="\n")
+    yield lambda: discounts.check(draft.discount, totals_of(draft).lines_minor)
     yield lambda: _check_number_of_lines(len(draft.lines))
     for index, line in enumerate(draft.lines[:MOST_LINES]):
         yield from _rules_of_line(line, f"lines-{index}-", draft.currency, draft.tax_day)
@@ -180,6 +184,8 @@ def _rules_of_line(line: LineDraft, at: str, currency: str, day: date) -> Iterat
     yield lambda: _check_description(line.description, f"{at}description")
     yield lambda: _check_quantity(line.quantity_thousandths, f"{at}quantity")
     yield from rules_of_price(line, currency, day, at)
+    listed = totals.line_net(line.unit_price_minor, line.quantity_thousandths)
+    yield lambda: discounts.check(line.discount, listed, at)
 
 
 class Priced(Protocol):
@@ -207,7 +213,9 @@ def rules_of_price(of: Priced, currency: str, day: date, at: str = "") -> Iterat
 def totals_of(draft: InvoiceDraft) -> Totals:
     """What it comes to, whatever else is wrong with it."""
     return totals.reckon(
-        [(line.unit_price_minor, line.quantity_thousandths, line.tax_rate_basis_points) for line in draft.lines]
+        [(line.unit_price_minor, line.quantity_thousandths, line.tax_rate_basis_points) for line in draft.lines],
+        [line.discount for line in draft.lines],
+        draft.discount,
     )
 
 

@@ -137,6 +137,9 @@ def row_of(
         external_reference=draft.external_reference,
         client_key=client_key,
         note=draft.note,
+        discount_minor=sums.discount_minor,
+        discount_basis_points=draft.discount.basis_points,
+        discount_reason=draft.discount.reason,
         created_at=clock.now(),
         void_reason="",
         lines=[
@@ -152,6 +155,10 @@ def row_of(
                 item_id=line.item_id,
                 net_minor=amounts.net_minor,
                 tax_minor=amounts.tax_minor,
+                discount_minor=amounts.discount_minor,
+                discount_basis_points=line.discount.basis_points,
+                discount_reason=line.discount.reason,
+                whole_discount_minor=amounts.whole_discount_minor,
             )
             for position, (line, amounts) in enumerate(zip(draft.lines, sums.lines, strict=True), start=1)
         ],

@@ -92,6 +92,10 @@ class Invoice(Base):
     # Of the form that it was typed into, so that two clicks issue one invoice.
     client_key: Mapped[str | None] = mapped_column(String(80))
     note: Mapped[str] = mapped_column(Text, default="")
+    # What is taken off the sum of the lines, which bear it; in basis points of that where it was said so.
+    discount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    discount_basis_points: Mapped[int] = mapped_column(Integer, default=0)
+    discount_reason: Mapped[str] = mapped_column(String(120), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     # What was paid of it so far, through Stripe and in other ways; all of it once it is paid.
     paid_minor: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -175,6 +179,20 @@ class Invoice(Base):
     @property
     def net(self) -> Money:
         return Money(self.net_minor, self.currency)
+
+    @property
+    def discount(self) -> Money:
+        """What is taken off the sum of its lines."""
+        return Money(self.discount_minor, self.currency)
+
+    @property
+    def discount_percent(self) -> Decimal:
+        return totals.percent(self.discount_basis_points)
+
+    @property
+    def lines_total(self) -> Money:
+        """The sum of its lines, before its discount."""
+        return self.net + self.discount
 
     @property
     def tax(self) -> Money:
@@ -389,8 +407,13 @@ class InvoiceLine(Base):
     tax_rate_basis_points: Mapped[int] = mapped_column(Integer)
     supplies: Mapped[Supplies | None] = mapped_column(String(10))
     item_id: Mapped[str | None] = mapped_column(ForeignKey("price_items.id"))
+    # After both discounts: its own, and its part of that of the invoice.
     net_minor: Mapped[int] = mapped_column(BigInteger)
     tax_minor: Mapped[int] = mapped_column(BigInteger)
+    discount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    discount_basis_points: Mapped[int] = mapped_column(Integer, default=0)
+    discount_reason: Mapped[str] = mapped_column(String(120), default="")
+    whole_discount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
 
     invoice: Mapped[Invoice] = relationship(lazy="raise", back_populates="lines")
 
@@ -411,7 +434,16 @@ class InvoiceLine(Base):
 
     @property
     def net(self) -> Money:
-        return Money(self.net_minor, self.invoice.currency)
+        """As the line states it: after its own discount, before that of the invoice."""
+        return Money(self.net_minor + self.whole_discount_minor, self.invoice.currency)
+
+    @property
+    def discount(self) -> Money:
+        return Money(self.discount_minor, self.invoice.currency)
+
+    @property
+    def discount_percent(self) -> Decimal:
+        return totals.percent(self.discount_basis_points)
 
     __table_args__ = (
         CheckConstraint("quantity_thousandths > 0", name="quantity_positive"),

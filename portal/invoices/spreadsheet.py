@@ -16,7 +16,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, BinaryIO, Final, Literal, TypeVar
@@ -30,6 +30,7 @@ from portal.core.units import Unit
 from portal.identity.queries import normal_email
 from portal.invoices import drafts
 from portal.invoices.details import DETAILS
+from portal.invoices.discounts import Discount
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.totals import Totals
 
@@ -41,7 +42,7 @@ MOST_BYTES: Final = 1_000_000
 MOST_ROWS: Final = 500
 
 LINE_COLUMNS: Final = ("description", "quantity", "unit_price", "tax_rate")
-OPTIONAL_LINE_COLUMNS: Final = ("unit", "supplies")
+OPTIONAL_LINE_COLUMNS: Final = ("unit", "supplies", "discount", "discount_reason")
 NEEDED: Final = ("customer", "invoice", "currency", *LINE_COLUMNS)
 # What concerns the invoice as a whole.
 HEADING: Final = (
@@ -52,6 +53,8 @@ HEADING: Final = (
     "supplied_to",
     *(detail.name for detail in DETAILS),
     "note",
+    "invoice_discount",
+    "invoice_discount_reason",
 )
 COLUMNS: Final = ("customer", "invoice", *HEADING, *LINE_COLUMNS, *OPTIONAL_LINE_COLUMNS)
 # What portal.invoices.corrected adds to a file. They are not read.
@@ -64,7 +67,13 @@ _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SEPARATOR: Final = re.compile(r"sep=(?P<mark>[;,\t])\r?\n", re.IGNORECASE)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # A draft's fields as columns of the file; the others have the same name, or concern no column.
-_COLUMN_OF: Final = {"issued_on": "issued", "due_on": "due", "external_reference": "invoice"}
+_COLUMN_OF: Final = {
+    "issued_on": "issued",
+    "due_on": "due",
+    "external_reference": "invoice",
+    "discount": "invoice_discount",
+    "discount_reason": "invoice_discount_reason",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +298,12 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
         price = cell(row, "unit_price", lambda text: scaled(text, decimals, decimal_mark))
         rate = cell(row, "tax_rate", lambda text: _rate(text, decimal_mark))
         unit, supplies = row.cells.get("unit", "").upper() or Unit.ONE, row.cells.get("supplies", "").lower()
-        lines.append(LineDraft(row.cells["description"], quantity or 0, price or 0, rate or 0, unit, supplies))
+        off = cell(row, "discount", lambda text: discount(text, decimals, decimal_mark))
+        off = replace(off or Discount(), reason=row.cells.get("discount_reason", ""))
+        lines.append(
+            LineDraft(row.cells["description"], quantity or 0, price or 0, rate or 0, unit, supplies, discount=off)
+        )
+    whole = cell(first, "invoice_discount", lambda text: discount(text, decimals, decimal_mark))
     details: dict[str, Any] = {detail.name: first.cells.get(detail.name, "") for detail in DETAILS}
     draft = InvoiceDraft(
         customer_id="",
@@ -302,6 +316,7 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
         **details,
         external_reference=first.cells["invoice"],
         note=first.cells.get("note", ""),
+        discount=replace(whole or Discount(), reason=first.cells.get("invoice_discount_reason", "")),
     )
     wrong += _broken_rules(draft, rows, wrong)
     problems += wrong
@@ -348,21 +363,33 @@ def _place(error: Invalid, rows: list[_Row]) -> Problem:
 
 
 def line(text: str, currency: str, decimal_mark: DecimalMark | None = None) -> LineDraft:
-    """A line as it is typed: "Description;quantity;unit price;tax rate in percent", with a unit perhaps behind the quantity ("1.5 HUR").
-    Raises Invalid.
+    """A line as it is typed: "Description;quantity;unit price;tax rate in percent", with a unit perhaps behind the quantity ("1.5 HUR"),
+    and a discount behind the price ("90 -10%", "90 -5.00"). Raises Invalid.
     """
     parts = [part.strip() for part in text.rsplit(";", 3)]
     if len(parts) != 4:
         raise Invalid(N_("Write a line as description;quantity;unit price;tax rate."), field="line")
     description, quantity, price, rate = parts
     quantity, _, unit = quantity.partition(" ")
+    price, _, off = price.partition(" -")
+    decimals = money.exponent(_currency(currency))
     return LineDraft(
         description,
         scaled(quantity, 3, decimal_mark),
-        scaled(price, money.exponent(_currency(currency)), decimal_mark),
+        scaled(price, decimals, decimal_mark),
         _rate(rate, decimal_mark),
         unit.strip().upper() or Unit.ONE,
+        discount=discount(off.strip(), decimals, decimal_mark),
     )
+
+
+def discount(text: str, decimals: int, decimal_mark: DecimalMark | None = None) -> Discount:
+    """ "10%" or "2,5 %", or an amount with so many decimals; none for an empty text. Raises Invalid."""
+    if not text:
+        return Discount()
+    if text.endswith("%"):
+        return Discount(basis_points=_rate(text, decimal_mark))
+    return Discount(minor=scaled(text, decimals, decimal_mark))
 
 
 def _rate(text: str, decimal_mark: DecimalMark | None) -> int:

@@ -31,12 +31,13 @@ from portal.core import config, money
 from portal.core.errors import N_
 from portal.core.money import Money
 from portal.core.units import LABELS, SUPPLIES, Unit
-from portal.invoices import drafts, totals
+from portal.invoices import discounts, drafts, totals
 from portal.invoices.credit_lines import Wanted
 from portal.invoices.details import COUNTRY, DELIVERY, DETAILS, SINGLE
 from portal.invoices.details import of as details_of
+from portal.invoices.discounts import Discount
 from portal.invoices.drafts import InvoiceDraft, LineDraft
-from portal.invoices.models import Invoice, PriceItem
+from portal.invoices.models import Invoice, InvoiceLine, PriceItem
 from portal.invoices.statuses import OutsideWay
 from portal.invoices.totals import Totals
 from portal.web.pages import reader_language
@@ -73,6 +74,22 @@ def scaled(text: str, decimals: int) -> int:
 def money_typed(text: str, currency: str) -> int:
     """A price in minor units of its currency. Raises as `scaled` does."""
     return scaled(text, money.exponent(currency))
+
+
+def discount_typed(text: str, currency: str, reason: str = "") -> Discount:
+    """ "10%" or an amount in this currency; none for an empty text. Raises as `scaled` does."""
+    text = text.strip()
+    if text.endswith("%"):
+        return Discount(basis_points=scaled(text, HUNDREDTHS), reason=reason)
+    return Discount(minor=money_typed(text, currency) if text else 0, reason=reason)
+
+
+def discount_words(of: Invoice | InvoiceLine) -> dict[str, str]:
+    """The discount as it is typed into the fields of that."""
+    locale = reader_language()
+    amount = language.typed_amount(of.discount, locale) if of.discount_minor else ""
+    percent = f"{language.decimal_text(of.discount_percent, locale)} %" if of.discount_basis_points else ""
+    return {"discount": percent or amount, "discount_reason": of.discount_reason}
 
 
 def currency_choices() -> list[SelectChoice]:
@@ -122,7 +139,14 @@ class LineForm(Form):
     unit = SelectField(lazy_gettext("Unit"), default=Unit.ONE)
     supplies = SelectField(lazy_gettext("Goods or services"), default=lambda: config.current().company.supplies)
     item = HiddenField(validators=[Length(max=40)])
+    discount = StringField(
+        lazy_gettext("Discount"), [Optional(), Length(max=20)], description=lazy_gettext("Such as 10%, or an amount.")
+    )
+    discount_reason = StringField(
+        lazy_gettext("Reason of the discount"), [Optional(), Length(max=discounts.LONGEST_REASON)]
+    )
 
+    off = discounts.NONE
     quantity_thousandths = unit_price_minor = tax_rate_basis_points = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -156,6 +180,15 @@ class InvoiceForm(ResumableForm):
     supplied_from = DateField(lazy_gettext("Supplied on or from"), [Optional()])
     supplied_to = DateField(lazy_gettext("Supplied until"), [Optional()])
     note = TextAreaField(lazy_gettext("Note"), [Length(max=drafts.LONGEST_NOTE)])
+    discount = StringField(
+        lazy_gettext("Discount on the whole"),
+        [Optional(), Length(max=20)],
+        description=lazy_gettext("Off the sum of the lines: such as 10%, or an amount."),
+    )
+    discount_reason = StringField(
+        lazy_gettext("Reason of the discount"), [Optional(), Length(max=discounts.LONGEST_REASON)]
+    )
+    off = discounts.NONE
     key = HiddenField()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -167,6 +200,7 @@ class InvoiceForm(ResumableForm):
         right = bool(super().validate(extra_validators))
         for entry in self.lines if self.currency.data in money.CHARGEABLE else ():
             line = entry.form
+            right = _read_discount(line, self.currency.data) and right
             if line.unit_price.errors:
                 continue
             try:
@@ -174,13 +208,15 @@ class InvoiceForm(ResumableForm):
             except ValidationError as error:
                 line.unit_price.errors = [str(error)]
                 right = False
+        if self.currency.data in money.CHARGEABLE:
+            right = _read_discount(self, self.currency.data) and right
         return right
 
     def fill(self, invoice: Invoice) -> None:
         """Let the form say what this invoice says, which has its lines loaded, but for its dates and the name in another system."""
         locale = reader_language()
         self.customer.data, self.currency.data, self.note.data = invoice.customer_id, invoice.currency, invoice.note
-        for name, text in details_of(invoice).items():
+        for name, text in (details_of(invoice) | discount_words(invoice)).items():
             self[name].data = text
         while len(self.lines):
             self.lines.pop_entry()
@@ -193,6 +229,7 @@ class InvoiceForm(ResumableForm):
                     "tax_rate": language.decimal_text(line.tax_rate, locale),
                     "unit": line.unit,
                     "supplies": line.supplies or config.current().company.supplies,
+                    **discount_words(line),
                 }
             )
 
@@ -241,6 +278,7 @@ class InvoiceForm(ResumableForm):
                     line.form.unit.data,
                     line.form.supplies.data,
                     line.form.item.data or None,
+                    line.form.off,
                 )
                 for line in self.lines
             ),
@@ -249,12 +287,13 @@ class InvoiceForm(ResumableForm):
             supplied_to=self.supplied_to.data,
             **self._texts(),
             note=(self.note.data or "").strip().replace("\r\n", "\n"),
+            discount=self.off,
         )
 
     def reckoned(self) -> Reckoned:
         """What the lines come to that can be read so far, by the function that reckons an invoice when it is issued."""
         currency = self.currency.data if self.currency.data in money.CHARGEABLE else USUAL_CURRENCIES[0]
-        read = []
+        read, off = [], []
         for entry in self.lines:
             line = entry.form
             try:
@@ -263,11 +302,17 @@ class InvoiceForm(ResumableForm):
                     scaled(line.quantity.data or "", THOUSANDTHS),
                     scaled(line.tax_rate.data or "", HUNDREDTHS),
                 )
+                discount = discount_typed(line.discount.data or "", currency)
             except ValidationError:
                 continue
             if all(0 <= number <= MOST_TYPED for number in numbers):
                 read.append(numbers)
-        return Reckoned(currency, totals.reckon(read), len(self.lines) - len(read))
+                off.append(discount)
+        try:
+            whole = discount_typed(self.discount.data or "", currency)
+        except ValidationError:
+            whole = discounts.NONE
+        return Reckoned(currency, totals.reckon(read, off, whole), len(self.lines) - len(read))
 
     def tell(self, name: str | None, text: str) -> None:
         """Put a refusal at the field it is about ("lines-0-quantity"), or above the form."""
@@ -301,6 +346,18 @@ class InvoiceForm(ResumableForm):
     def line_errors(self) -> list[tuple[str, str]]:
         """The mistakes in lines, as (id of the field, text), for the summary above the form."""
         return [(field.id, text) for line in self.lines for field in line.form for text in field.errors]
+
+
+def _read_discount(form: LineForm | InvoiceForm, currency: str) -> bool:
+    """Whether the discount that is typed can be read; then it is the form's `off`."""
+    if form.discount.errors:
+        return False
+    try:
+        form.off = discount_typed(form.discount.data or "", currency, form.discount_reason.data or "")
+    except ValidationError as error:
+        form.discount.errors = [str(error)]
+        return False
+    return True
 
 
 for _detail in DETAILS:

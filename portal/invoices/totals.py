@@ -8,7 +8,8 @@ So that the lines still add up to the document, the tax of a rate is then dealt 
 line's share is within one minor unit of its own tax, and the shares sum to the tax of the rate exactly.
 
 Source: EN 16931-1, rules BR-CO-10 (sum of line nets), BR-CO-14 (tax total), BR-CO-15 (total with tax), BR-CO-17 (tax of a
-rate) and BR-27 (an item's net price is not negative); Council Directive 2006/112/EC, Article 226.
+rate) and BR-27 (an item's net price is not negative), BG-20 and BG-27 (discounts, see portal.invoices.discounts); Council
+Directive 2006/112/EC, Article 226.
 """
 
 from __future__ import annotations
@@ -19,19 +20,31 @@ from decimal import Decimal
 from typing import Final
 
 from portal.core import money
+from portal.invoices import discounts
+from portal.invoices.discounts import Discount
 
 # One whole piece, in the thousandths that quantities are counted in.
 THOUSANDTHS: Final = 1_000
 # The whole, in the basis points that tax rates are counted in: 10000 are 100 %.
-BASIS_POINTS: Final = 10_000
+BASIS_POINTS: Final = discounts.BASIS_POINTS
 
 
 @dataclass(frozen=True, slots=True)
 class LineAmounts:
-    """What one line comes to, in minor units; `tax_minor` is its share of the tax of its rate."""
+    """What one line comes to, in minor units; `tax_minor` is its share of the tax of its rate.
+
+    `net_minor` is what is left after both discounts: its own, and the part that it bears of that of the whole invoice.
+    """
 
     net_minor: int
     tax_minor: int
+    discount_minor: int = 0
+    whole_discount_minor: int = 0
+
+    @property
+    def line_net_minor(self) -> int:
+        """As the line states it (BT-131): after its own discount, before that of the whole invoice."""
+        return self.net_minor + self.whole_discount_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,16 @@ class Totals:
         return sum(line.net_minor for line in self.lines)
 
     @property
+    def lines_minor(self) -> int:
+        """The sum of the lines, before the discount of the whole invoice."""
+        return sum(line.line_net_minor for line in self.lines)
+
+    @property
+    def discount_minor(self) -> int:
+        """Of the whole invoice."""
+        return sum(line.whole_discount_minor for line in self.lines)
+
+    @property
     def tax_minor(self) -> int:
         return sum(tax.tax_minor for tax in self.taxes)
 
@@ -77,9 +100,20 @@ def tax_on(net_minor: int, rate_basis_points: int) -> int:
     return money.share(net_minor, rate_basis_points, BASIS_POINTS)
 
 
-def reckon(lines: Sequence[tuple[int, int, int]]) -> Totals:
-    """An invoice's amounts from its lines, each (unit price in minor units, quantity in thousandths, rate in basis points)."""
-    nets = [line_net(price, quantity) for price, quantity, _rate in lines]
+def reckon(
+    lines: Sequence[tuple[int, int, int]], off: Sequence[Discount] = (), whole: Discount = discounts.NONE
+) -> Totals:
+    """An invoice's amounts from its lines, each (unit price in minor units, quantity in thousandths, rate in basis points).
+
+    `off` is the discount of each line, if any has one, and `whole` that of the invoice.
+    """
+    listed = [line_net(price, quantity) for price, quantity, _rate in lines]
+    own = [discount.on(net) for net, discount in zip(listed, off, strict=True)] if off else [0] * len(lines)
+    stated = [net - discount for net, discount in zip(listed, own, strict=True)]
+    rates = [rate for _price, _quantity, rate in lines]
+    weights = [(rate, max(net, 0)) for rate, net in zip(rates, stated, strict=True)]
+    borne = discounts.dealt_out(min(whole.on(sum(stated)), sum(net for _rate, net in weights)), weights)
+    nets = [net - part for net, part in zip(stated, borne, strict=True)]
     shares = [0] * len(lines)
     taxes = []
     for rate in sorted({rate for _price, _quantity, rate in lines}, reverse=True):
@@ -89,7 +123,7 @@ def reckon(lines: Sequence[tuple[int, int, int]]) -> Totals:
         taxes.append(TaxAtRate(rate, base, tax))
         for position, share in zip(at_rate, _deal(tax, [nets[position] for position in at_rate], rate), strict=True):
             shares[position] = share
-    return Totals(tuple(map(LineAmounts, nets, shares)), tuple(taxes))
+    return Totals(tuple(map(LineAmounts, nets, shares, own, borne)), tuple(taxes))
 
 
 def _deal(tax: int, nets: Sequence[int], rate_basis_points: int) -> list[int]:

@@ -24,6 +24,7 @@ MONEY: Final = (
             "external_reference": "the company's own word for it",
             "note": "what the customer should know",
             "void_reason": "why it is void",
+            "discount_reason": "why something is taken off",
             "payment_terms": "how the customer may pay it",
             **dict.fromkeys(
                 (
@@ -34,7 +35,7 @@ MONEY: Final = (
             ),
         },
     ),
-    Held("invoice_lines", kinds.VOUCHERS, "invoice_id", personal={"description": _ITEM}),
+    Held("invoice_lines", kinds.VOUCHERS, "invoice_id", personal={"description": _ITEM, "discount_reason": _WHY}),
     Held("invoice_credits", kinds.VOUCHERS, "invoice_id", personal={"reason": _WHY, "rejection": _WHY}),
     Held(
         "outside_payments",

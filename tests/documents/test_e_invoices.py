@@ -29,6 +29,7 @@ from portal.documents.facts import Imprint, InvoiceFacts, Line, Party, Reference
 from portal.identity.models import User
 from portal.invoices import service as invoices
 from portal.invoices import totals
+from portal.invoices.discounts import NONE, Discount
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.jobs import outbox
 from tests import factories
@@ -39,12 +40,30 @@ DAY = date(2026, 11, 30)
 RATES = (1900, 700, 550, 2000, 2550)
 
 
-def invoice_of(lines: list[tuple[str, int, int, int]], currency: str = "eur", **values: Any) -> InvoiceFacts:
-    """Facts of an invoice with these lines: description, quantity in thousandths, unit price, rate."""
-    reckoned = totals.reckon([(price, quantity, rate) for _, quantity, price, rate in lines])
+def invoice_of(
+    lines: list[tuple[str, int, int, int]],
+    currency: str = "eur",
+    off: list[Discount] | None = None,
+    whole: Discount = NONE,
+    **values: Any,
+) -> InvoiceFacts:
+    """Facts of an invoice with these lines: description, quantity in thousandths, unit price, rate; `off` are their discounts."""
+    off = off or [NONE] * len(lines)
+    reckoned = totals.reckon([(price, quantity, rate) for _, quantity, price, rate in lines], off, whole)
     made = tuple(
-        Line(words, quantity, price, rate, amounts.net_minor, amounts.tax_minor)
-        for (words, quantity, price, rate), amounts in zip(lines, reckoned.lines, strict=True)
+        Line(
+            words,
+            quantity,
+            price,
+            rate,
+            amounts.net_minor,
+            amounts.tax_minor,
+            discount_minor=amounts.discount_minor,
+            discount_basis_points=discount.basis_points,
+            discount_reason=discount.reason,
+            whole_discount_minor=amounts.whole_discount_minor,
+        )
+        for (words, quantity, price, rate), amounts, discount in zip(lines, reckoned.lines, off, strict=True)
     )
     return InvoiceFacts(
         **{
@@ -72,6 +91,9 @@ def invoice_of(lines: list[tuple[str, int, int, int]], currency: str = "eur", **
             "note": "Thank you.",
             "pay_at": "http://127.0.0.1:8000/invoices/inv_1",
             "e_invoice": e_invoices.PROFILE,
+            "discount_minor": reckoned.discount_minor,
+            "discount_basis_points": whole.basis_points,
+            "discount_reason": whole.reason,
             **values,
         }
     )  # fmt: skip
@@ -162,6 +184,46 @@ def test_any_invoice_keeps_the_rules_and_is_read_as_what_it_says(
     ]
     assert text(made, "Name")[: len(lines)] == [words for words, *_ in lines]
     assert text(made, "InvoiceCurrencyCode") == [currency.upper()]
+
+
+DISCOUNTS = st.one_of(
+    st.just(NONE),
+    st.integers(1, 9_999).map(lambda part: Discount(basis_points=part)),
+    st.builds(Discount, minor=st.integers(1, 50_000), reason=st.sampled_from(["", "Größe & <Menge>"])),
+)
+
+
+def read_again(made: bytes, path: str, places: dict[str, str]) -> list[dict[str, str]]:
+    """The texts of each element at a path, by name."""
+    root = etree.fromstring(made)
+    return [
+        {etree.QName(part).localname: (part.text or "").strip() for part in one.iter() if isinstance(part.tag, str)}
+        for one in root.iterfind(path, places)
+    ]
+
+
+@examples(max_examples=30, deadline=None)
+@given(data=st.data(), lines=LINES, currency=st.sampled_from(["eur", "jpy"]), whole=DISCOUNTS)
+def test_discounts_keep_the_rules_and_are_read_again(
+    data: st.DataObject, lines: list[tuple[str, int, int, int]], currency: str, whole: Discount
+) -> None:
+    off = [data.draw(DISCOUNTS) for _ in lines]
+    said = invoice_of(lines, currency, off, whole)
+    made = e_invoices.xml(said)
+    assert judged(made) == []
+    ram = {"ram": "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100"}
+    of_lines = read_again(made, ".//ram:SpecifiedLineTradeSettlement/ram:SpecifiedTradeAllowanceCharge", ram)
+    wanted = [one for one in said.lines if one.discount_minor]
+    assert [Decimal(one["ActualAmount"]) for one in of_lines] == [
+        said.money(one.discount_minor).decimal for one in wanted
+    ]
+    assert [one["Reason"] for one in of_lines] == [one.discount_reason or "Rabatt" for one in wanted]
+    of_whole = read_again(made, ".//ram:ApplicableHeaderTradeSettlement/ram:SpecifiedTradeAllowanceCharge", ram)
+    assert sum(Decimal(one["ActualAmount"]) for one in of_whole) == said.money(said.discount_minor).decimal
+    for one in (*of_lines, *of_whole):
+        if "CalculationPercent" in one:
+            exact = Decimal(one["BasisAmount"]) * Decimal(one["CalculationPercent"]) / 100
+            assert abs(exact - Decimal(one["ActualAmount"])) <= Decimal("0.02")
 
 
 @examples(max_examples=20)

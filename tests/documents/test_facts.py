@@ -98,9 +98,16 @@ def test_lines_from_before_they_had_units_say_a_number_alone() -> None:
     assert facts.from_json(before) == replace(now, version=5)
 
 
+def test_facts_from_before_there_were_discounts_have_none() -> None:
+    now = example(("Strom", 1_500, 12_345, 750))
+    before = now.to_json() | {"version": 9}
+    before["lines"] = [{name: part[name] for name in part if "discount" not in name} for part in before["lines"]]
+    assert facts.from_json(before) == replace(now, version=9)
+
+
 def test_facts_of_another_version_are_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="version 10"):
-        facts.from_json(example().to_json() | {"version": 10})
+    with pytest.raises(ValueError, match="version 11"):
+        facts.from_json(example().to_json() | {"version": 11})
 
 
 def test_facts_with_something_unknown_are_refused() -> None:

@@ -10,6 +10,7 @@ import importlib.resources
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import settings as examples
+from hypothesis import strategies as st
 from lxml import etree
 from sqlalchemy import select
 
@@ -31,11 +33,12 @@ from portal.documents.models import Document
 from portal.documents.xrechnung import Syntax
 from portal.identity.models import User
 from portal.invoices import issuing
+from portal.invoices.discounts import Discount
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.vat.untaxed import Untaxed
 from tests import factories
 from tests.documents.conftest import example_correction, example_note
-from tests.documents.test_e_invoices import LINES, SELLER, invoice_of, judged
+from tests.documents.test_e_invoices import DISCOUNTS, LINES, SELLER, invoice_of, judged
 
 LEITWEG: Final = "04011000-12345-03"
 AUTHORITY: Final = Party(
@@ -203,6 +206,11 @@ def verdict(made: InvoiceFacts | Correcting, syntax: Syntax) -> list[str]:
         bill(("Ware", 1_000, 100_00, 0), untaxed=Untaxed.EXPORT, buyer=replace(AUTHORITY, country="CH")),
         bill(("Kurs", 1_000, 100_00, 0), untaxed=Untaxed.EXEMPT, exemption="§ 19 UStG"),
         bill(reference=ELSEWHERE),
+        bill(off=[Discount(basis_points=1000), Discount(minor=50, reason="Kratzer")], whole=Discount(basis_points=333)),
+        bill(
+            ("Kurs", 1_000, 100_00, 0), ("Heft", 1_000, 9_00, 1900), untaxed=Untaxed.EXEMPT, exemption="§ 4 UStG",
+            whole=Discount(minor=7_77),
+        ),
         bill(("Ware", 1_000, 100_00, 0), untaxed=Untaxed.INTRA_COMMUNITY, buyer=ABROAD, reference=ELSEWHERE),
         bill(transfer=TRANSFER),
         bill(transfer=replace(TRANSFER, bic=""), currency="usd"),
@@ -210,8 +218,9 @@ def verdict(made: InvoiceFacts | Correcting, syntax: Syntax) -> list[str]:
         correction(),
         replace(correction(), lines=()),
     ],
-    ids=["two rates", "a period", "a deduction", "reverse charge", "within the Union", "export", "exempt", "elsewhere", "elsewhere within the Union",
-        "a transfer",
+    ids=["two rates", "a period", "a deduction", "reverse charge", "within the Union", "export", "exempt", "elsewhere", "discounts",
+        "a discount over a reason",
+        "elsewhere within the Union", "a transfer",
         "one abroad", "a credit note", "a correction", "one by rate",
     ],
 )  # fmt: skip
@@ -221,9 +230,14 @@ def test_each_document_keeps_all_rules_in_both_syntaxes(made: InvoiceFacts | Cor
 
 
 @examples(max_examples=15, deadline=None)
-@given(lines=LINES)
-def test_whatever_is_billed_keeps_the_rules_in_ubl(lines: list[tuple[str, int, int, int]]) -> None:
-    made = bill(*lines)
+@given(data=st.data(), lines=LINES, whole=DISCOUNTS)
+def test_whatever_is_billed_keeps_the_rules_in_ubl(
+    data: st.DataObject, lines: list[tuple[str, int, int, int]], whole: Discount
+) -> None:
+    made = bill(*lines, off=[data.draw(DISCOUNTS) for _ in lines], whole=whole)
+    root = etree.fromstring(xrechnung.xml(made, Syntax.UBL))
+    said: Any = root.xpath("/*/cac:AllowanceCharge/cbc:Amount", namespaces=SPACES)
+    assert sum(Decimal(one.text) for one in said) == made.money(made.discount_minor).decimal
     if made.total_minor > 0:
         assert verdict(made, Syntax.UBL) == []
 

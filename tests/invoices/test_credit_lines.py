@@ -22,6 +22,8 @@ class Line:
     unit_price_minor: int
     tax_rate_basis_points: int
     net_minor: int
+    discount_minor: int = 0
+    whole_discount_minor: int = 0
 
 
 LINES = st.lists(
