@@ -163,7 +163,9 @@ def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
         net_minor=invoice.net_minor,
         tax_minor=invoice.tax_minor,
         total_minor=invoice.total_minor,
-        reference=replace(reference(None, invoice), details=_all_details(invoice)),
+        reference=replace(
+            reference(None, invoice), details={name: text for name, text in details.of(invoice).items() if text}
+        ),
         exemption=issue.company.exemption if is_exempt else "",
     )
     return replace(frozen, e_invoice=e_invoices.profile(frozen))
@@ -390,15 +392,11 @@ def reference(payment: Payment | None, invoice: Invoice | None) -> Reference:
     """What a document is about, of a payment, an invoice, or both; with the details of the invoice that stand on every such document."""
     return Reference(
         invoice_number=invoice.number if invoice else "",
-        details=details.of_order(_all_details(invoice)) if invoice else {},
+        details=details.of_order(invoice) if invoice else {},
         payment_id=payment.id if payment else "",
         charge_id=(payment.stripe_charge_id or "") if payment else "",
         invoice_issued_on=invoice.issued_on if invoice else None,
     )
-
-
-def _all_details(invoice: Invoice) -> dict[str, str]:
-    return {name: text for name, text in details.of(invoice).items() if text}
 
 
 def _rows(part: Part, rate: int, corrected: Corrected, earlier: Sequence[Facts]) -> list[TaxTotal]:

@@ -151,8 +151,8 @@ def _delivery(place: _Element, facts: Facts) -> None:
         if said.get(detail):
             _text(address, name, said[detail])
     _text(_part(address, "Country"), "IdentificationCode", said["delivery_country"])
-    if name := said.get("delivery_name"):
-        _text(_part(_part(place, "DeliveryParty"), "PartyName"), "Name", name)
+    if recipient := said.get("delivery_name"):
+        _text(_part(_part(place, "DeliveryParty"), "PartyName"), "Name", recipient)
 
 
 def _payment(root: _Element, facts: InvoiceFacts | Correcting) -> None:

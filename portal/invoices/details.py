@@ -38,8 +38,8 @@ DELIVERY: Final = (
     Detail("delivery_name", N_("Recipient of the delivery"), N_("If it is not the customer.")),
     Detail("delivery_line_one", N_("Delivery: street"), N_("Street and number.")),
     Detail("delivery_line_two", N_("Delivery: address line 2"), N_("Such as a building or a gate.")),
-    Detail("delivery_postal_code", N_("Delivery: postal code"), "", longest=20),
-    Detail("delivery_city", N_("Delivery: city"), "", longest=100),
+    Detail("delivery_postal_code", N_("Delivery: postal code"), N_("Needed for XRechnung."), longest=20),
+    Detail("delivery_city", N_("Delivery: city"), N_("Needed for any delivery address."), longest=100),
     Detail(COUNTRY, N_("Delivery: country"), N_("Two letters, such as DE."), longest=2),
 )
 # Each on a line of its own.
@@ -66,9 +66,9 @@ def of(thing: object) -> dict[str, Any]:
     return {detail.name: getattr(thing, detail.name) for detail in DETAILS}
 
 
-def of_order(texts: Mapping[str, str]) -> dict[str, str]:
-    """Those that stand on every document about an invoice."""
-    return {detail.name: texts[detail.name] for detail in DETAILS if detail.of_order and detail.name in texts}
+def of_order(thing: object) -> dict[str, str]:
+    """Those with a text that stand on every document about an invoice."""
+    return {detail.name: text for detail in SINGLE if detail.of_order and (text := getattr(thing, detail.name))}
 
 
 def labelled(texts: Mapping[str, str], locale: str) -> list[tuple[str, str]]:

@@ -361,11 +361,12 @@ def _read_discount(form: LineForm | InvoiceForm, currency: str) -> bool:
 
 
 for _detail in DETAILS:
-    _hint = lazy_gettext(_detail.hint) if _detail.hint else ""
     if _detail.name == COUNTRY:
         _field: Field = SelectField(lazy_gettext(_detail.label), choices=countries, default="")
     else:
-        _field = StringField(lazy_gettext(_detail.label), [Length(max=_detail.longest)], description=_hint)
+        _field = StringField(
+            lazy_gettext(_detail.label), [Length(max=_detail.longest)], description=lazy_gettext(_detail.hint)
+        )
     setattr(InvoiceForm, _detail.name, _field)
 
 
