@@ -21,7 +21,6 @@ from portal.core.units import Supplies, Unit
 from portal.documents import old_facts
 from portal.documents.models import DocumentKind
 from portal.invoices import details
-from portal.invoices.totals import percent
 from portal.vat.untaxed import Untaxed
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
@@ -125,7 +124,7 @@ class Line:
     @property
     def discount_percent(self) -> Decimal:
         """250 basis points are Decimal("2.5")."""
-        return percent(self.discount_basis_points)
+        return Decimal(self.discount_basis_points) / 100
 
     @property
     def gross_minor(self) -> int:
@@ -294,7 +293,7 @@ class InvoiceFacts(Facts):
     @property
     def discount_percent(self) -> Decimal:
         """250 basis points are Decimal("2.5")."""
-        return percent(self.discount_basis_points)
+        return Decimal(self.discount_basis_points) / 100
 
     @property
     def accounts(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from portal.accounts.models import Customer
-from portal.core import company_days, shares
+from portal.core import company_days, money, shares
 from portal.core.config import Company
 from portal.core.units import Unit
 from portal.documents import codes, e_invoices
@@ -37,7 +37,6 @@ from portal.documents.models import DocumentKind
 from portal.invoices import details
 from portal.invoices.credit_lines import CreditedLine
 from portal.invoices.models import Invoice, InvoiceCredit
-from portal.invoices.totals import line_net
 from portal.ledger.revenue import Part
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -325,7 +324,7 @@ def _credited_lines(credit: InvoiceCredit, given: Sequence[Part], stated: Sequen
                 _undiscounted(line), quantity_thousandths=1000, unit=Unit.ONE, unit_price_minor=one.net_minor
             )
         elif line.discount_minor or line.whole_discount_minor:
-            listed = line_net(line.unit_price_minor, one.quantity_thousandths)
+            listed = money.share(line.unit_price_minor, one.quantity_thousandths, 1_000)
             line = replace(
                 _undiscounted(line),
                 quantity_thousandths=one.quantity_thousandths,

@@ -48,6 +48,7 @@ PUBLIC = frozenset(
         "downloads",
         "drafts",
         "details",
+        "discounts",
         "access",
         "colleagues",
         "customer_access",
