@@ -140,7 +140,9 @@ class LineForm(Form):
     supplies = SelectField(lazy_gettext("Goods or services"), default=lambda: config.current().company.supplies)
     item = HiddenField(validators=[Length(max=40)])
     discount = StringField(
-        lazy_gettext("Discount"), [Optional(), Length(max=20)], description=lazy_gettext("Such as 10%, or an amount.")
+        lazy_gettext("Discount"),
+        [Optional(), Length(max=20)],
+        description=lazy_gettext("A percentage, with its sign, or an amount."),
     )
     discount_reason = StringField(
         lazy_gettext("Reason of the discount"), [Optional(), Length(max=discounts.LONGEST_REASON)]
@@ -183,7 +185,7 @@ class InvoiceForm(ResumableForm):
     discount = StringField(
         lazy_gettext("Discount on the whole"),
         [Optional(), Length(max=20)],
-        description=lazy_gettext("Off the sum of the lines: such as 10%, or an amount."),
+        description=lazy_gettext("Off the sum of the lines: a percentage, with its sign, or an amount."),
     )
     discount_reason = StringField(
         lazy_gettext("Reason of the discount"), [Optional(), Length(max=discounts.LONGEST_REASON)]
