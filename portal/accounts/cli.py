@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import click
 from flask.cli import with_appcontext
 
-from portal.accounts import access
+from portal.accounts import access, importing
 from portal.accounts import service as accounts
 from portal.core import db, languages
 from portal.core.commands import as_json_option, show, show_one, told_plainly
@@ -185,5 +187,39 @@ def invite_customer(
     show_one(
         {"customer_id": made.customer_id, "email": email, "link": made.link},
         f"{made.customer_id} may sign in after choosing a password, within seven days: {made.link}",
+        as_json=as_json,
+    )
+
+
+@customer.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--dry-run", is_flag=True, help="Check the file and add nobody.")
+@click.option("--invite", is_flag=True, help="Mail an owner of each new customer a link to choose a password.")
+@as_json_option
+@with_appcontext
+def import_customers(file: BinaryIO, *, dry_run: bool, invite: bool, as_json: bool) -> None:
+    """Add the customers in a CSV file: all of them, or none when a row is wrong. Who is here already stays as they are.
+
+    \b
+    Example:
+      flask customer import docs/examples/customers.csv --dry-run
+    """
+    with told_plainly():
+        report = importing.import_csv(file, dry_run=dry_run, is_invited=invite)
+    for problem in report.problems:
+        place = f"line {problem.line}" if problem.line else "the file"
+        click.echo(f"{place}{f', {problem.column}' if problem.column else ''}: {problem.text}", err=True)
+    if report.problems:
+        raise click.ClickException(f"nobody was added. Rows: {report.rows}, mistakes: {len(report.problems)}")
+    did = "customers who would be added" if dry_run else "customers added"
+    show_one(
+        {
+            "rows": report.rows,
+            "dry_run": dry_run,
+            "fresh": len(report.new),
+            "already": len(report.already),
+            "made": [{"id": one.id, "email": one.email, "external_id": one.external_id} for one in report.made],
+        },
+        f"Rows: {report.rows}, {did}: {len(report.new)}, here already: {len(report.already)}",
         as_json=as_json,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
+from flask_wtf.file import FileField, FileRequired
 from wtforms import BooleanField, EmailField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
@@ -75,6 +76,18 @@ class NewCustomerForm(ResumableForm):
         description=_("For e-invoices by a network such as Peppol: scheme and ID, such as 0204:991-1234512345-06."),
     )
     external_id = StringField(_("ID in your systems"), description=_("Such as the customer number of your accounting."))
+
+
+class CustomerFileForm(ResumableForm):
+    file = FileField(_("CSV file"), [FileRequired(_("Please choose a file."))])
+
+
+class AddFileForm(ResumableForm):
+    """Adds the customers of a file."""
+
+    invite = BooleanField(
+        _("Invite them by e-mail"), description=_("An owner of each customer gets a link to choose a password.")
+    )
 
 
 class PersonEmailForm(ResumableForm):

@@ -6,13 +6,23 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, flash
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal.accounts import colleagues, service
-from portal.accounts.customer_forms import DetailsForm, NewCustomerForm, PersonEmailForm, PersonForm
-from portal.accounts.models import Customer
+from portal.accounts import colleagues, customer_files, importing, service
+from portal.accounts.customer_forms import (
+    AddFileForm,
+    CustomerFileForm,
+    DetailsForm,
+    NewCustomerForm,
+    PersonEmailForm,
+    PersonForm,
+)
+from portal.accounts.importing import CustomerReport
+from portal.accounts.models import Customer, CustomerFile
 from portal.accounts.staff_list import LIST
+from portal.content import language, sheets
 from portal.core import audit
 from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
 from portal.core.permissions import Permission
@@ -97,6 +107,59 @@ def details(customer_id: str) -> AnyResponse:
             flash(_("Saved."), "success")
             return pages.see_other("support.customer", customer_id=customer_id)
     return pages.page("support/customers/details.html", status=web.status(form), form=form, customer=customer)
+
+
+# A file of them
+
+
+@bp.route("/import", methods=["GET", "POST"])
+@limiter.limit("30/minute", methods=["POST"])
+@staff_only(Permission.MANAGE_CUSTOMERS)
+def upload() -> AnyResponse:
+    """Nobody is added here: the next page shows who would be."""
+    form = CustomerFileForm()
+    if form.validate_on_submit():
+        try:
+            file_id = customer_files.UPLOADS.keep(current_user.id, form.file.data.filename or "", form.file.data.read())
+        except Invalid as error:
+            tell(form, error)
+        else:
+            return pages.see_other("support_customers.file", file_id=file_id)
+    return pages.page(
+        "support/customers/import.html",
+        status=web.status(form),
+        form=form,
+        columns=importing.COLUMNS,
+        most_megabytes=sheets.MOST_BYTES // 1_000_000,
+        most_rows=language.number_text(sheets.MOST_ROWS, pages.reader_language()),
+    )
+
+
+@bp.get("/import/<file_id>")
+@staff_only(Permission.MANAGE_CUSTOMERS)
+def file(file_id: str) -> Response:
+    """Whom the file would add, or every mistake in it by its row."""
+    found, report = customer_files.look_into(file_id, current_user.id)
+    return _file_page(found, report)
+
+
+@bp.post("/import/<file_id>")
+@limiter.limit("30/minute")
+@staff_only(Permission.MANAGE_CUSTOMERS)
+def import_file(file_id: str) -> AnyResponse:
+    """Where an invitation is not possible, or something has changed meanwhile, nobody is added, and the page says why."""
+    found, report = customer_files.import_file(file_id, current_user.id, is_invited=bool(AddFileForm().invite.data))
+    if report.problems:
+        return _file_page(found, report)
+    flash(ngettext("%(num)d customer was added.", "%(num)d customers were added.", len(report.made)), "success")
+    return pages.see_other("support_customers.index")
+
+
+def _file_page(file: CustomerFile, report: CustomerReport) -> Response:
+    problems = [(one, language.error_text(one.error, pages.reader_language())) for one in report.problems]
+    return pages.page(
+        "support/customers/file.html", file=file, report=report, problems=problems, form=AddFileForm(formdata=None)
+    )
 
 
 def _version(form: DetailsForm) -> int:

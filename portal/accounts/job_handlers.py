@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from portal.accounts import access, colleagues, inactivity, jobs, queries, recipients, service
+from portal.accounts import access, colleagues, customer_files, inactivity, jobs, queries, recipients, service
 from portal.accounts.models import DocumentRecipient
 from portal.content import mail
 from portal.content.language import translate
@@ -188,6 +188,7 @@ def mail_inactivity(user_id: str, ends_on: str, occasion: str) -> None:
         )
 
 
+jobs.forget_files.handler(customer_files.UPLOADS.forget_old)
 jobs.end_inactive.handler(inactivity.sweep)
 
 

@@ -67,6 +67,11 @@ def end_inactive() -> None:
     """Warn, and end, accounts of staff that were not used for as many days as the settings allow."""
 
 
+@job("accounts.forget_files", every_seconds=3600)
+def forget_files() -> None:
+    """Remove uploaded files of customers that nobody came back to."""
+
+
 @job("accounts.sweep", every_seconds=3600)
 def sweep() -> None:
     """Forget old invitations that were counted."""

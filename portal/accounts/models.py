@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.content.uploads import UploadedFile
 from portal.core import spelling, texts
 from portal.core.db import Base, UTCDateTime, one_of, sorted_text
 from portal.core.enums import EnumText
@@ -255,3 +256,11 @@ class InvitationAttempt(Base):
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
 
     __table_args__ = (Index("ix_invitation_attempts_customer", "customer_id", "at"),)
+
+
+class CustomerFile(UploadedFile, Base):
+    """A CSV file of customers that was uploaded, and is imported once its uploader has seen whom it would add."""
+
+    __tablename__ = "customer_files"
+
+    __table_args__ = (Index("ix_customer_files_uploaded", "uploaded_at"),)

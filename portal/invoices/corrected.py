@@ -14,14 +14,15 @@ from datetime import date
 from itertools import zip_longest
 from typing import Final
 
-from portal.content import csv_lines
+from portal.content import csv_lines, sheets
+from portal.content.sheets import Problem
 from portal.core import money
 from portal.core.errors import Invalid, PortalError
 from portal.core.texts import tidied
 from portal.invoices import spreadsheet
-from portal.invoices.spreadsheet import DecimalMark, Problem
+from portal.invoices.spreadsheet import DecimalMark
 
-PROBLEM, CORRECTED = spreadsheet.OURS
+PROBLEM, CORRECTED = sheets.OURS
 # Signs that name one currency of those that Stripe charges; "$" and "¥" name several.
 SIGNS: Final = {"€": "eur", "£": "gbp", "₣": "chf", "zł": "pln", "₹": "inr"}
 _SPACES: Final = re.compile(r"[\s\u00a0\u202f'’]")
@@ -41,18 +42,18 @@ def lines(
 ) -> Iterator[str]:
     """The file anew, a row at a time, with its own mark between cells; `words` says a problem in its reader's language.
 
-    A row that cannot be taken apart is written as it stands, in one cell. Raises spreadsheet.Unreadable where that holds for all of them.
+    A row that cannot be taken apart is written as it stands, in one cell. Raises sheets.Unreadable where that holds for all of them.
     """
-    text = spreadsheet.text_of(io.BytesIO(content))
-    mark, found = spreadsheet.rows_of(text)
+    text = sheets.text_of(io.BytesIO(content))
+    mark, found = sheets.rows_of(text)
     line, first = next(found)
-    header = spreadsheet.header_of(first or [], line)
+    header = sheets.header_of(first or [], line, spreadsheet.NEEDED, spreadsheet.COLUMNS)
     by_line: dict[int, list[Problem]] = {}
     for problem in problems:
         by_line.setdefault(problem.line, []).append(problem)
 
     def written() -> Iterator[str]:
-        names = [name for name in header if name not in spreadsheet.OURS]
+        names = [name for name in header if name not in sheets.OURS]
         yield "\ufeff" + _line([*names, PROBLEM, CORRECTED], mark)
         for line, cells in found:
             if cells is not None and not any(cell.strip() for cell in cells):

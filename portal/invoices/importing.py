@@ -11,16 +11,15 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
 from portal.accounts.service import Deactivated
+from portal.content.sheets import Problem
 from portal.core import db
 from portal.core.errors import N_, Invalid
-from portal.core.texts import CardNumber
 from portal.identity import queries as accounts
 from portal.invoices import service, spreadsheet, taxing
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice
-from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
+from portal.invoices.spreadsheet import DecimalMark, Entry, Sheet
 
-MOST_LINES_TOLD: Final = 20
 # SQLite takes a limited number of values in one statement.
 MOST_IN_ONE_QUESTION: Final = 500
 
@@ -42,20 +41,6 @@ class ImportReport:
     @property
     def fresh(self) -> int:
         return len(self.new)
-
-
-def refuse_card_numbers(content: bytes) -> None:
-    """Raises CardNumber (field "file"), which names the lines, before a file is kept in which card numbers seem to stand."""
-    lines = spreadsheet.card_numbers_in(content)
-    if lines:
-        raise CardNumber(
-            N_(
-                "The file was not saved: line %(lines)s seems to hold a card number. Please remove it and upload "
-                "the file again."
-            ),
-            field="file",
-            lines=", ".join(map(str, lines[:MOST_LINES_TOLD])),
-        )
 
 
 def import_csv(

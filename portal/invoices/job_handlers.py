@@ -2,5 +2,5 @@
 
 from portal.invoices import files, jobs, previews
 
-jobs.forget_files.handler(files.forget_files)
+jobs.forget_files.handler(files.UPLOADS.forget_old)
 jobs.sweep_previews.handler(previews.sweep)

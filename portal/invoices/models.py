@@ -19,7 +19,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     String,
     Text,
     UniqueConstraint,
@@ -31,6 +30,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import Customer, SpelledIn, keep_spellings, words_of
 from portal.content.made_files import MadeFile, MadeFileStatus, Part
+from portal.content.uploads import UploadedFile
 from portal.core import company_days, texts
 from portal.core.db import Base, UTCDateTime, one_of, sorted_text
 from portal.core.enums import EnumText
@@ -453,20 +453,10 @@ class InvoiceLine(Base):
     )
 
 
-class InvoiceFile(Base):
-    """A CSV file of invoices that was uploaded, and is imported once its uploader has seen what it would issue.
-
-    The content goes when it has been imported, or when nobody came back to it.
-    """
+class InvoiceFile(UploadedFile, Base):
+    """A CSV file of invoices that was uploaded, and is imported once its uploader has seen what it would issue."""
 
     __tablename__ = "invoice_files"
-
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    uploaded_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
-    uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    filename: Mapped[str] = mapped_column(String(200))
-    content: Mapped[bytes] = mapped_column(LargeBinary)
-    decimal_mark: Mapped[str] = mapped_column(String(1), default="")
 
     __table_args__ = (Index("ix_invoice_files_uploaded", "uploaded_at"),)
 

@@ -18,7 +18,7 @@ from portal.core.db import inline_literals
 from portal.core.errors import N_, NotFound
 from portal.core.money import Money
 from portal.invoices import standing
-from portal.invoices.models import Invoice, InvoiceCredit, InvoiceFile, InvoiceLine, OutsidePayment
+from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine, OutsidePayment
 from portal.invoices.statuses import (
     UNDER_WAY,
     WAITING,
@@ -318,11 +318,3 @@ def place_in_series(number: str) -> int | None:
     """The place in the series of an invoice number as service.issue makes it: 123 of "INV-2026-000123"; None of any other text."""
     found = _NUMBER.fullmatch(number)
     return int(found[1]) if found else None
-
-
-def file_of(session: Session, file_id: str, user_id: str) -> InvoiceFile:
-    """A file that this member of staff has uploaded and not imported yet. Raises NotFound."""
-    found = session.scalar(select(InvoiceFile).where(InvoiceFile.id == file_id, InvoiceFile.uploaded_by == user_id))
-    if found is None:
-        raise NotFound
-    return found

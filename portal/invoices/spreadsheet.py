@@ -1,7 +1,6 @@
 """Invoices in a CSV file, as people export it from a spreadsheet or another system. Reading it touches no database.
 
-UTF-8 with or without BOM, or UTF-16 with one; with semicolons, commas or tabs between the cells (the header tells which, or a first
-line "sep=;" as Excel writes it). Empty columns at the end do not count. One row is a line of an invoice; rows with the same `customer`
+The file is as portal.content.sheets reads it. One row is a line of an invoice; rows with the same `customer`
 and `invoice` are one invoice. What concerns the invoice as a whole (currency, dates, details, note) stands in its first row, and is
 empty or the same in the others. docs/invoices.md describes the columns, and docs/examples/invoices.csv is a sample.
 
@@ -11,21 +10,19 @@ mark and three digits more ("1.250") may mean both, so such a cell is refused un
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, BinaryIO, Final, Literal, TypeVar
 
-from portal.content import csv_lines
-from portal.core import card_numbers, money
-from portal.core.errors import N_, Invalid, PortalError
+from portal.content import sheets
+from portal.content.sheets import Problem, Row, Unreadable, short
+from portal.core import money
+from portal.core.errors import N_, Invalid
 from portal.core.money import Money
-from portal.core.texts import tidied_lines, typed
+from portal.core.texts import typed
 from portal.core.units import Unit
 from portal.identity.queries import normal_email
 from portal.invoices import drafts
@@ -36,10 +33,6 @@ from portal.invoices.totals import Totals
 
 DecimalMark = Literal[".", ","]
 T = TypeVar("T")
-
-MOST_BYTES: Final = 1_000_000
-# One import is one transaction, in which nobody else can issue or pay: this many invoices take about four seconds.
-MOST_ROWS: Final = 500
 
 LINE_COLUMNS: Final = ("description", "quantity", "unit_price", "tax_rate")
 OPTIONAL_LINE_COLUMNS: Final = ("unit", "supplies", "discount", "discount_reason")
@@ -57,14 +50,8 @@ HEADING: Final = (
     "invoice_discount_reason",
 )
 COLUMNS: Final = ("customer", "invoice", *HEADING, *LINE_COLUMNS, *OPTIONAL_LINE_COLUMNS)
-# What portal.invoices.corrected adds to a file. They are not read.
-OURS: Final = ("problem", "corrected")
 
 _NUMBER: Final = re.compile(r"(?P<whole>[0-9]{1,12})(?:(?P<mark>[.,])(?P<decimals>[0-9]{1,6}))?")
-_BETWEEN_CELLS: Final = re.compile(r"[;,\t\"]")
-_BROKEN: Final = N_("A quotation mark is missing or out of place in this row.")
-_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_SEPARATOR: Final = re.compile(r"sep=(?P<mark>[;,\t])\r?\n", re.IGNORECASE)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # A draft's fields as columns of the file; the others have the same name, or concern no column.
 _COLUMN_OF: Final = {
@@ -74,19 +61,6 @@ _COLUMN_OF: Final = {
     "discount": "invoice_discount",
     "discount_reason": "invoice_discount_reason",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong at a place: the line as a text editor counts (0: the file as a whole), and the column's name or ""."""
-
-    line: int
-    column: str
-    error: PortalError
-
-    @property
-    def text(self) -> str:
-        return self.error.text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +92,16 @@ class Sheet:
     problems: list[Problem] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    line: int
-    cells: dict[str, str]
-
-
 def read(file: BinaryIO, decimal_mark: DecimalMark | None = None) -> Sheet:
     """Everything that can be said about the file without the database. It is read to its end, at most MOST_BYTES of it."""
     sheet = Sheet()
     try:
-        rows = list(_rows(text_of(file), sheet))
+        table = sheets.read(file, NEEDED, COLUMNS)
     except Unreadable as error:
         sheet.problems.extend(error.problems)
         return sheet
-    for invoice in _by_invoice(rows, sheet.problems):
+    sheet.rows, sheet.gaps, sheet.problems = table.count, table.gaps, table.problems
+    for invoice in _by_invoice(table.rows, sheet.problems):
         first = invoice[0]
         sheet.customers.append((first.line, normal_email(first.cells["customer"])))
         entry = _entry(invoice, decimal_mark, sheet.problems)
@@ -142,130 +111,12 @@ def read(file: BinaryIO, decimal_mark: DecimalMark | None = None) -> Sheet:
     return sheet
 
 
-def card_numbers_in(content: bytes) -> list[int]:
-    """The lines of a file in which a cell looks like a card number, as a text editor counts them; also of one that cannot be read."""
-    plain = content.replace(b"\0", b"").decode("utf-8", errors="replace")  # every other byte of UTF-16 is a zero
-    return [
-        number
-        for number, line in enumerate(plain.split("\n"), start=1)
-        if any(card_numbers.holds_one(cell) for cell in _BETWEEN_CELLS.split(line))
-    ]
-
-
-# From bytes to rows of cells
-
-
-class Unreadable(Exception):
-    """Nothing can be read of the rows."""
-
-    def __init__(self, line: int, *errors: Invalid) -> None:
-        self.problems = [Problem(line, "", error) for error in errors]
-        super().__init__("; ".join(error.text() for error in errors))
-
-
-def text_of(file: BinaryIO) -> str:
-    """The file as text. Raises Unreadable."""
-    content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise Unreadable(
-            0, Invalid(N_("The file is larger than %(most)s MB. Please split it."), most=MOST_BYTES // 1_000_000)
-        )
-    try:
-        text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise Unreadable(line, Invalid(N_("The file is not UTF-8. Please save it as “CSV UTF-8”."))) from error
-    if not text.strip():
-        raise Unreadable(0, Invalid(N_("The file is empty.")))
-    return text
-
-
-def rows_of(text: str) -> tuple[str, Iterator[tuple[int, list[str] | None]]]:
-    """The mark between cells, and the rows with their lines, the header first: their cells, or None where a quotation mark is wrong."""
-    said = _SEPARATOR.match(text)
-    text = text[said.end() :] if said else text
-    mark = said["mark"] if said else _separator(text.split("\n", 1)[0])
-    return mark, _read(csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True), 1 if said else 0)
-
-
-def _read(reader: Any, before: int) -> Iterator[tuple[int, list[str] | None]]:
-    while True:
-        line = reader.line_num + 1 + before
-        try:
-            yield line, next(reader)
-        except StopIteration:
-            return
-        except csv.Error:  # the reader begins anew with the next line
-            yield line, None
-
-
-def _rows(text: str, sheet: Sheet) -> Iterator[_Row]:
-    """The rows of data that have the header's number of cells; the others become problems."""
-    _mark, found = rows_of(text)
-    first_line, first = next(found)
-    if first is None:
-        raise Unreadable(first_line, Invalid(_BROKEN))
-    header = header_of(first, first_line)
-    read = csv_lines.plain if OURS[0] in header else str
-    for line, cells in found:
-        if cells is None:
-            sheet.rows += 1
-            sheet.gaps = True
-            sheet.problems.append(Problem(line, "", Invalid(_BROKEN)))
-            continue
-        if not any(cell.strip() for cell in cells):
-            continue
-        sheet.rows += 1
-        if sheet.rows > MOST_ROWS:
-            wrong = Invalid(N_("The file has more than %(most)s rows. Please split it."), most=MOST_ROWS)
-            sheet.gaps = True
-            sheet.problems.append(Problem(line, "", wrong))
-            break
-        is_longer = any(cell.strip() for cell in cells[len(header) :])
-        if len(cells) >= len(header) and not is_longer:
-            yield _Row(line, {name: tidied_lines(read(cell)) for name, cell in zip(header, cells, strict=False)})
-        else:
-            wrong = Invalid(
-                N_("This row has %(found)s cells, but the header has %(expected)s."),
-                found=len(cells),
-                expected=len(header),
-            )
-            sheet.problems.append(Problem(line, "", wrong))
-    if not sheet.rows:
-        raise Unreadable(0, Invalid(N_("The file has a header, but no rows.")))
-
-
-def _separator(header: str) -> str:
-    """A semicolon where there is one, for a comma may stand in a cell; then a tab."""
-    return next((mark for mark in (";", "\t") if mark in header), ",")
-
-
-def header_of(cells: list[str], line: int) -> list[str]:
-    """The names of the columns. Raises Unreadable where some are missing, unknown or there twice."""
-    names = [typed(cell).lower() for cell in cells]
-    while names and not names[-1]:
-        names.pop()
-    wrong = []
-    missing = [name for name in NEEDED if name not in names]
-    if missing:
-        wrong.append(Invalid(N_("Columns are missing: %(names)s."), names=", ".join(missing)))
-    unknown = [name for name in names if name not in COLUMNS and name not in OURS]
-    if unknown:
-        named = ", ".join(_short(name) or "–" for name in unknown)
-        wrong.append(Invalid(N_("There are no such columns: %(names)s."), names=named))
-    if len(set(names)) < len(names):
-        wrong.append(Invalid(N_("A column appears twice.")))
-    if wrong:
-        raise Unreadable(line, *wrong)
-    return names
-
-
 # From rows to invoices
 
 
-def _by_invoice(rows: list[_Row], problems: list[Problem]) -> list[list[_Row]]:
+def _by_invoice(rows: list[Row], problems: list[Problem]) -> list[list[Row]]:
     """Rows of the same customer and invoice together, in the order in which each invoice begins."""
-    invoices: dict[tuple[str, str], list[_Row]] = {}
+    invoices: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         nameless = [column for column in ("customer", "invoice") if not row.cells[column]]
         problems.extend(Problem(row.line, column, Invalid(N_("This cell must not be empty."))) for column in nameless)
@@ -274,11 +125,11 @@ def _by_invoice(rows: list[_Row], problems: list[Problem]) -> list[list[_Row]]:
     return list(invoices.values())
 
 
-def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Problem]) -> Entry | None:
+def _entry(rows: list[Row], decimal_mark: DecimalMark | None, problems: list[Problem]) -> Entry | None:
     """The invoice in these rows, or None when something in them is wrong, which stands in `problems` then."""
     wrong: list[Problem] = []
 
-    def cell(row: _Row, column: str, parse: Callable[[str], T]) -> T | None:
+    def cell(row: Row, column: str, parse: Callable[[str], T]) -> T | None:
         try:
             return parse(row.cells.get(column, ""))
         except Invalid as error:
@@ -323,7 +174,7 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
     return None if wrong else Entry(first.line, normal_email(first.cells["customer"]), draft, drafts.check(draft))
 
 
-def _broken_rules(draft: InvoiceDraft, rows: list[_Row], unread: list[Problem]) -> list[Problem]:
+def _broken_rules(draft: InvoiceDraft, rows: list[Row], unread: list[Problem]) -> list[Problem]:
     """What else is wrong with an invoice, besides its cells that could not be read: for these something stands in the draft that nobody
     wrote.
     """
@@ -339,7 +190,7 @@ def _broken_rules(draft: InvoiceDraft, rows: list[_Row], unread: list[Problem]) 
     ]
 
 
-def _check_heading(row: _Row, first: _Row, problems: list[Problem]) -> None:
+def _check_heading(row: Row, first: Row, problems: list[Problem]) -> None:
     for column in HEADING:
         here, there = row.cells.get(column, ""), first.cells.get(column, "")
         if column == "currency":
@@ -349,7 +200,7 @@ def _check_heading(row: _Row, first: _Row, problems: list[Problem]) -> None:
             problems.append(Problem(row.line, column, Invalid(wrong, line=first.line)))
 
 
-def _place(error: Invalid, rows: list[_Row]) -> Problem:
+def _place(error: Invalid, rows: list[Row]) -> Problem:
     """A draft's mistake at the line and column it came from."""
     field = error.field or ""
     if field.startswith("lines-"):
@@ -415,7 +266,7 @@ def day(text: str) -> date | None:
 
 
 def _no_day(text: str) -> date:
-    raise Invalid(N_("%(text)s is not a date. Write it like 2026-11-23."), text=_short(text))
+    raise Invalid(N_("%(text)s is not a date. Write it like 2026-11-23."), text=short(text))
 
 
 def scaled(text: str, decimals: int, decimal_mark: DecimalMark | None = None) -> int:
@@ -423,7 +274,7 @@ def scaled(text: str, decimals: int, decimal_mark: DecimalMark | None = None) ->
     found = _NUMBER.fullmatch(text)
     if found is None:
         raise Invalid(
-            N_("“%(text)s” is not a number. Write it like 1234.50, without signs or spaces."), text=_short(text)
+            N_("“%(text)s” is not a number. Write it like 1234.50, without signs or spaces."), text=short(text)
         )
     whole, mark, written = found["whole"], found["mark"], found["decimals"] or ""
     if decimal_mark is None and len(written) == 3 and len(whole) <= 3 and not whole.startswith("0"):
@@ -438,8 +289,3 @@ def scaled(text: str, decimals: int, decimal_mark: DecimalMark | None = None) ->
     if len(written.rstrip("0")) > decimals:
         raise Invalid(N_("“%(text)s” has more than %(decimals)s decimals."), text=text, decimals=decimals)
     return int(Decimal(f"{whole}.{written or 0}").scaleb(decimals))
-
-
-def _short(text: str) -> str:
-    """Enough of a cell to find it again."""
-    return text if len(text) <= 40 else f"{text[:39]}…"

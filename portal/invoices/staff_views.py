@@ -7,10 +7,10 @@ from flask_babel import gettext, ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal.content import language
+from portal.content import language, sheets
 from portal.core.errors import Invalid
 from portal.core.permissions import Permission
-from portal.invoices import files, spreadsheet
+from portal.invoices import files
 from portal.invoices.staff_forms import ImportForm, IssueFileForm
 from portal.invoices.staff_list import LIST
 from portal.web import lists, staff_lists
@@ -42,7 +42,7 @@ def upload() -> AnyResponse:
     form = ImportForm()
     if form.validate_on_submit():
         try:
-            file_id = files.keep_file(
+            file_id = files.UPLOADS.keep(
                 current_user.id, form.file.data.filename or "", form.file.data.read(), form.decimal_mark.data or ""
             )
         except Invalid as error:
@@ -53,8 +53,8 @@ def upload() -> AnyResponse:
     return page(
         "support/invoices/import.html",
         form=form,
-        most_megabytes=spreadsheet.MOST_BYTES // 1_000_000,
-        most_rows=language.number_text(spreadsheet.MOST_ROWS, locale),
+        most_megabytes=sheets.MOST_BYTES // 1_000_000,
+        most_rows=language.number_text(sheets.MOST_ROWS, locale),
         status=422 if form.errors else 200,
     )
 

@@ -213,6 +213,7 @@ _OURS: Final = (
     Held("book_packs", kinds.SYSTEM),
     Held("book_pack_parts", kinds.SYSTEM),
     Held("invoice_files", kinds.SYSTEM, personal={"content": "invoices to be issued, with their customers"}),
+    Held("customer_files", kinds.SYSTEM, personal={"content": "customers to be added"}),
     Held("answer_blocks", kinds.STAFF),
     Held("api_clients", kinds.STAFF, personal={"name": "of another system of the company's"}),
 )

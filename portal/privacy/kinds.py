@@ -204,7 +204,7 @@ SYSTEM: Final = Kind(
     Ground.NONE,
     "as long as the portal; uploaded files 2 days, month-end packs 30",
     AtErasure.UNTOUCHED,
-    jobs=("books.sweep", "invoices.forget_files"),
+    jobs=("books.sweep", "invoices.forget_files", "accounts.forget_files"),
 )
 
 KINDS: Final = (

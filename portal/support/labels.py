@@ -268,6 +268,8 @@ WORDS: Final[dict[str, str]] = {
     "price_item.retired": N_("Item of the price list retired: %(item)s"),
     "invoice_preview.requested": N_("Preview of an invoice requested"),
     "invoice_preview.made": N_("Preview of an invoice created"),
+    "customer_file.uploaded": N_("File of customers uploaded: %(filename)s"),
+    "customer_file.imported": N_("File of customers imported, %(made)s added"),
     "invoice_file.uploaded": N_("File of invoices uploaded: %(filename)s"),
     "invoice_file.imported": N_("File of invoices imported, %(issued)s issued"),
     "job.revived": N_("Job %(job)s retried"),

@@ -16,13 +16,14 @@ from flask_wtf import FlaskForm
 from portal.accounts import access, colleagues
 from portal.accounts import service as accounts
 from portal.accounts.models import Customer
+from portal.content import sheets
 from portal.core import company_days, db, idempotency, logs, texts
 from portal.core.errors import Invalid
 from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.identity import api_clients
 from portal.identity import service as identity
-from portal.invoices import files, importing, outside
+from portal.invoices import files, outside
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.payments import service as payments
@@ -155,9 +156,9 @@ WRITERS: dict[str, Write] = {
     ),
     "why a record is rejected": lambda _one, text: outside.reject("out_none", Reviewer("usr_1", "approver"), text),
     "why a record is reversed": lambda _one, text: outside.reverse("out_none", Reviewer("usr_1", "approver"), text),
-    "a file of invoices": lambda _one, text: files.keep_file("usr_1", "a.csv", f"customer;{text}".encode(), ""),
-    "a file that is no UTF-8": lambda _one, text: files.keep_file("usr_1", "a.csv", text.encode("utf-16"), ""),
-    "a file's name": lambda _one, text: files.keep_file("usr_1", f"{text}.csv", b"customer", ""),
+    "a file of invoices": lambda _one, text: files.UPLOADS.keep("usr_1", "a.csv", f"customer;{text}".encode(), ""),
+    "a file that is no UTF-8": lambda _one, text: files.UPLOADS.keep("usr_1", "a.csv", text.encode("utf-16"), ""),
+    "a file's name": lambda _one, text: files.UPLOADS.keep("usr_1", f"{text}.csv", b"customer", ""),
     "a note about a customer": lambda one, text: support.add_note(one.id, "usr_1", f"says: {text}"),
     "what a customer pays for": lambda one, text: payments.record_custom_payment(
         one.id, Money(500, "eur"), text, client_key="key-12345678"
@@ -235,9 +236,9 @@ def test_a_line_of_the_log_holds_no_card_number(capsys: pytest.CaptureFixture[st
 
 def test_a_file_with_card_numbers_names_their_lines() -> None:
     with pytest.raises(texts.CardNumber) as refused:
-        importing.refuse_card_numbers(f"a;b\nx;{CARD}\n1;2\n{CARD};y\n".encode())
+        sheets.check_upload(f"a;b\nx;{CARD}\n1;2\n{CARD};y\n".encode())
     assert "2, 4" in refused.value.text()
-    importing.refuse_card_numbers(io.BytesIO(b"customer;invoice\n4242;4242\n4242;4242\n").read())
+    sheets.check_upload(io.BytesIO(b"customer;invoice\n4242;4242\n4242;4242\n").read())
 
 
 @pytest.mark.database("sqlite")

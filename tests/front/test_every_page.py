@@ -172,7 +172,7 @@ class History:
             "Called about the meter, calls again on Friday.\nWants a copy of the contract.",
         )
         self.files = [
-            files.keep_file(self.staff.id, "november.csv", f"{CSV}{row}\n".encode(), "")
+            files.UPLOADS.keep(self.staff.id, "november.csv", f"{CSV}{row}\n".encode(), "")
             for row in (
                 "ada@spree-bikes.test;A-1;eur;Green electricity;1;100,00;19",
                 "nobody@nowhere.test;A-2;eur;;none;1;19",

@@ -15,6 +15,7 @@ from portal.accounts import colleagues
 from portal.api import app_requests, tokens
 from portal.books import forms as book_forms
 from portal.books import service as books
+from portal.content import sheets, uploads
 from portal.core.audit import VIEWED_AGAIN_AFTER
 from portal.core.config import Settings
 from portal.core.unsafe_settings import WEBHOOK_SECRET_LENGTH
@@ -24,7 +25,7 @@ from portal.identity import app_grants, codes, passwords, throttle
 from portal.identity import job_handlers as identity
 from portal.identity import tokens as links
 from portal.identity.models import TokenPurpose
-from portal.invoices import drafts, files, spreadsheet
+from portal.invoices import drafts
 from portal.jobs import job, outbox, workers
 from portal.mandates import policy as mandates
 from portal.operations import queries as operations
@@ -157,14 +158,14 @@ SENTENCES = {
         f"for {word(posting.WITHIN_SECONDS)} seconds in all",
     ],
     "docs/invoices.md": [
-        f"at most {spreadsheet.MOST_ROWS} rows and {spreadsheet.MOST_BYTES // 1_000_000} MB",
+        f"at most {sheets.MOST_ROWS} rows and {sheets.MOST_BYTES // 1_000_000} MB",
         f"day; {drafts.USUAL_DAYS_TO_PAY} days after `issued` when empty",
         f"at most {drafts.LONGEST_DESCRIPTION} characters",
     ],
     "docs/explanation/data-and-retention.md": [
         f"events to customers' systems | {sending.KEEP.days} days |",
         f"jobs that are done | {outbox.KEEP_DONE_DAYS} days |",
-        f"files of invoices that were uploaded | {files.KEEP_FILES.days} days |",
+        f"files of invoices that were uploaded | {uploads.KEEP_FILES.days} days |",
         f"month-end packs | {books.KEEP_FOR.days} days |",
         f"sessions with address and browser | {identity.KEEP_SESSIONS.days} days after they ended |",
         f"sign-ins of apps, with address and name | {app_grants.KEEP_UNUSED.days} days after they ended |",

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from portal.accounts.models import Customer
 from portal.accounts.service import Deactivated
+from portal.content import sheets
 from portal.core import clock, db
 from portal.core.errors import Invalid
 from portal.invoices import corrected, importing, queries, service, spreadsheet
@@ -401,7 +402,7 @@ def test_a_row_that_cannot_be_taken_apart_stays_as_it_is(settings: object) -> No
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xff\xff\n", b"customer,when\nx,y\n"])
 def test_of_a_file_without_rows_to_tell_apart_there_is_none(settings: object, content: bytes) -> None:
-    with pytest.raises(spreadsheet.Unreadable):
+    with pytest.raises(sheets.Unreadable):
         corrected.lines(content, (), None, lambda error: error.text())
 
 

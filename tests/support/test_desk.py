@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.content import language, mail
+from portal.content import language, mail, sheets, uploads
 from portal.core import audit, clock, company_days, config, db, keyset
 from portal.core.errors import Conflict, Invalid, NotFound
 from portal.core.money import Money
@@ -17,7 +17,7 @@ from portal.documents import email
 from portal.documents import service as receipts
 from portal.documents.models import PaymentDocument
 from portal.identity.models import SignInSession
-from portal.invoices import files, spreadsheet
+from portal.invoices import files
 from portal.invoices.models import Invoice, InvoiceFile
 from portal.jobs import outbox
 from portal.mandates.models import Collection, Mandate
@@ -251,7 +251,7 @@ def test_the_same_mail_again_is_one_line_and_a_refused_one_is_none(desk: Desk, a
 
 def test_a_file_shows_what_it_would_issue_and_is_forgotten_once_it_has(desk: Desk) -> None:
     me = staff()
-    file_id = files.keep_file(me, "november.csv", CSV.encode(), "")
+    file_id = files.UPLOADS.keep(me, "november.csv", CSV.encode(), "")
     file, report = files.look_into(file_id, me)
     assert (file.filename, [str(one.total) for one in report.new]) == ("november.csv", ["119.00 EUR"])
     with db.reading() as session:
@@ -259,12 +259,12 @@ def test_a_file_shows_what_it_would_issue_and_is_forgotten_once_it_has(desk: Des
     assert [one.external_reference for one in files.import_file(file_id, me).issued] == ["A-1"]
     with pytest.raises(NotFound):
         files.import_file(file_id, me)
-    again = files.keep_file(me, "november.csv", CSV.encode(), "")
+    again = files.UPLOADS.keep(me, "november.csv", CSV.encode(), "")
     assert files.import_file(again, me).issued == ()
 
 
 def test_a_file_is_its_uploaders_alone(desk: Desk) -> None:
-    file_id = files.keep_file(staff(), "november.csv", CSV.encode(), "")
+    file_id = files.UPLOADS.keep(staff(), "november.csv", CSV.encode(), "")
     someone_else = staff()
     for look in (files.look_into, files.import_file):
         with pytest.raises(NotFound):
@@ -274,19 +274,19 @@ def test_a_file_is_its_uploaders_alone(desk: Desk) -> None:
 def test_a_file_with_a_mistake_issues_nothing_and_stays(desk: Desk) -> None:
     me = staff()
     wrong = CSV + "ada@spree-bikes.test;A-2;eur;Bread;none;100,00;19\n"
-    file_id = files.keep_file(me, "november.csv", wrong.encode(), "")
+    file_id = files.UPLOADS.keep(me, "november.csv", wrong.encode(), "")
     assert [problem.line for problem in files.import_file(file_id, me).problems] == [3]
     assert [problem.line for problem in files.look_into(file_id, me)[1].problems] == [3]
-    for content in (b"", b"x" * (spreadsheet.MOST_BYTES + 1)):
+    for content in (b"", b"x" * (sheets.MOST_BYTES + 1)):
         with pytest.raises(Invalid):
-            files.keep_file(me, "x.csv", content, "")
+            files.UPLOADS.keep(me, "x.csv", content, "")
 
 
 def test_files_that_nobody_comes_back_to_are_forgotten(desk: Desk) -> None:
     me = staff()
-    old, fresh = (files.keep_file(me, "november.csv", CSV.encode(), "") for _ in range(2))
+    old, fresh = (files.UPLOADS.keep(me, "november.csv", CSV.encode(), "") for _ in range(2))
     with db.transaction() as session:
-        session.get_one(InvoiceFile, old).uploaded_at = clock.now() - files.KEEP_FILES - timedelta(hours=1)
-    files.forget_files()
+        session.get_one(InvoiceFile, old).uploaded_at = clock.now() - uploads.KEEP_FILES - timedelta(hours=1)
+    files.UPLOADS.forget_old()
     with db.reading() as session:
         assert session.scalars(select(InvoiceFile.id)).all() == [fresh]
