@@ -251,9 +251,9 @@ def test_a_file_that_cannot_be_read_says_why(content: bytes, line: int, told: st
 
 def test_a_file_of_the_largest_size_is_read_and_each_of_its_rows_counts() -> None:
     largest = HEADER.encode() + b"\n" + b"x" * (1_000_000 - len(HEADER) - 1)
-    assert len(spreadsheet.text_of(io.BytesIO(largest))) == 1_000_000
-    with pytest.raises(spreadsheet.Unreadable) as caught:
-        spreadsheet.text_of(io.BytesIO(b"\n\xff"))
+    assert len(sheets.text_of(io.BytesIO(largest))) == 1_000_000
+    with pytest.raises(sheets.Unreadable) as caught:
+        sheets.text_of(io.BytesIO(b"\n\xff"))
     assert caught.value.problems[0].line == 2
     assert spreadsheet.read(io.BytesIO(f'{HEADER}\n{ROW}\na@b.example,"A-2"x,eur\n{ROW}\n'.encode())).rows == 3
 
