@@ -25,6 +25,10 @@ SAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "customers.csv"
 HEADER = "name,email,external_id,country,tax_id"
 
 
+def sample() -> io.BytesIO:
+    return io.BytesIO(SAMPLE.read_bytes())
+
+
 def imported(*rows: str, header: str = HEADER, dry_run: bool = False, is_invited: bool = False) -> CustomerReport:
     content = "\r\n".join((header, *rows)).encode()
     return importing.import_csv(io.BytesIO(content), dry_run=dry_run, is_invited=is_invited)
@@ -40,15 +44,15 @@ def places(report: CustomerReport) -> list[tuple[int, str]]:
 
 
 def test_the_sample_in_the_documentation_is_imported_dry_for_good_and_again(settings: object) -> None:
-    dry = importing.import_csv(SAMPLE.open("rb"), dry_run=True)
+    dry = importing.import_csv(sample(), dry_run=True)
     assert (dry.rows, len(dry.new), dry.made, dry.problems, count()) == (2, 2, [], [], 0)
-    done = importing.import_csv(SAMPLE.open("rb"))
+    done = importing.import_csv(sample())
     first = done.made[0]
     assert (first.external_id, first.name, first.address_lines, first.language, first.country) == (
         "C-4711", "Oberbaum Workshop GmbH", ["Oberbaumstraße 5", "10997 Berlin"], "de", "DE",
     )  # fmt: skip
     assert (count(), count(User)) == (2, 0)
-    again = importing.import_csv(SAMPLE.open("rb"))
+    again = importing.import_csv(sample())
     assert (again.new, len(again.already), again.problems, count()) == ([], 2, [], 2)
 
 
