@@ -5,8 +5,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0099"
-down_revision = "0098"
+revision = "0100"
+down_revision = "0099"
 
 
 def upgrade() -> None:
