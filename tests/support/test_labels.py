@@ -38,6 +38,7 @@ FILLINGS = {
     "row.noun": tuple(sorted(row.noun for row in _below(Reviewed))),
     "kind": tuple(UpkeepKind),
     "row.status": tuple(one for one in HandoverStatus if one != HandoverStatus.PENDING),
+    "self._word": ("invoice_file", "customer_file"),
     "resolution": tuple(refund_models.Resolution),
     "status": tuple(status for status in CollectionStatus if status not in collections.ACTIVE),
 }
