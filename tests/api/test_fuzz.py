@@ -68,7 +68,8 @@ def open_to(url: str, scopes: frozenset[str]) -> list[str]:
 
 @pytest.mark.database("sqlite")
 def test_every_operation_is_open_to_one_of_the_callers(app: Flask) -> None:
-    callers = policy.scopes_of(Role.CUSTOMER, CustomerRole.OWNER) | policy.scopes_of(Role.ADMIN, None)
+    people = policy.scopes_of(Role.CUSTOMER, CustomerRole.OWNER) | policy.scopes_of(Role.ADMIN, None)
+    callers = people | policy.API_CLIENT_SCOPES
     for _method, route, facts in operations(app):
         assert not facts.scopes or callers.intersection(facts.scopes), route
 
