@@ -188,7 +188,11 @@ def mail_inactivity(user_id: str, ends_on: str, occasion: str) -> None:
         )
 
 
-jobs.forget_files.handler(customer_files.UPLOADS.forget_old)
+@jobs.forget_files.handler
+def forget_files() -> None:
+    customer_files.UPLOADS.forget_old()
+
+
 jobs.end_inactive.handler(inactivity.sweep)
 
 

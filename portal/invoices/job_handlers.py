@@ -2,5 +2,10 @@
 
 from portal.invoices import files, jobs, previews
 
-jobs.forget_files.handler(files.UPLOADS.forget_old)
+
+@jobs.forget_files.handler
+def forget_files() -> None:
+    files.UPLOADS.forget_old()
+
+
 jobs.sweep_previews.handler(previews.sweep)

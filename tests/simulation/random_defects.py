@@ -86,7 +86,6 @@ EQUAL: Final[dict[str, str]] = {
     ),
     "portal/reconciliation/lost.py _credit_notes_again: 2 -> 3": "no two have the same refund, so what is third is never compared",
     "portal/reconciliation/service.py _part: 1 -> 2": "what is listed lies within the days of the run",
-    "portal/invoices/spreadsheet.py _rows: 0 -> 1": "a header has each of our columns or none of them",
     "portal/payments/restoring.py notice_loss: intent.created <= seen_to -> intent.created < seen_to": (
         "Stripe tells whole seconds, and a recovery begins between two of them"
     ),
