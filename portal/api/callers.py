@@ -87,6 +87,11 @@ class Caller:
         """Whether it sees all customers."""
         return self.kind in {"staff", "api_client"}
 
+    def require_company(self) -> None:
+        """Raises NotForCustomers for all but staff and API clients."""
+        if not self.for_company:
+            raise NotForCustomers
+
     def customer(self) -> str:
         """The id of the customer it stands for. Raises NotForStaff for the company's own."""
         if self.customer_id is None:

@@ -9,7 +9,7 @@ from portal.accounts import queries as accounts
 from portal.accounts.colleagues import Colleague
 from portal.accounts.models import Customer
 from portal.api import customer_schemas, representations, schemas
-from portal.api.callers import Caller, NotForCustomers
+from portal.api.callers import Caller
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
 from portal.core import db, keyset
@@ -45,7 +45,7 @@ def list_customers(
     For staff and API clients. A page may hold fewer than `limit`, or none, while `has_more` is true: then so many customers were looked
     through, and the next page goes on.
     """
-    _for_company(caller)
+    caller.require_company()
     with db.reading() as session:
         if query.external_id is not None:
             found = customer_records.find(session, query.external_id)
@@ -58,7 +58,7 @@ def list_customers(
 
 
 def _shown(caller: Caller, customer_id: str) -> customer_schemas.Customer:
-    _for_company(caller)
+    caller.require_company()
     with db.reading() as session:
         row = accounts.customer(session, customer_id)
         shown = representations.customer(row, vat.standing(session, row))
@@ -89,7 +89,7 @@ def create_customer(caller: Caller, body: customer_schemas.NewCustomer) -> custo
     For staff and API clients. Unless `invite` is false, an owner gets a mail with a link to choose a password. An `external_id` of your own
     keeps you from creating the same customer twice.
     """
-    _for_company(caller)
+    caller.require_company()
     row = customer_records.create(
         name=body.name,
         email=body.email,
@@ -117,7 +117,7 @@ def change_customer(
 
     For staff and API clients. Documents that were issued keep what they say. The address that was billed until now is told of a new one.
     """
-    _for_company(caller)
+    caller.require_company()
     customer_records.change(customer_id, _given(body, "version"), body.version)
     return _shown(caller, customer_id)
 
@@ -138,7 +138,7 @@ def deactivate_customer(
 
     For staff and API clients. Invoices stay open. A second call changes nothing.
     """
-    _for_company(caller)
+    caller.require_company()
     customer_access.deactivate(customer_id, body.reason, by=caller.user_id)
     return _shown(caller, customer_id)
 
@@ -150,7 +150,7 @@ def reactivate_customer(caller: Caller, customer_id: str) -> customer_schemas.Cu
 
     For staff and API clients. A second call changes nothing.
     """
-    _for_company(caller)
+    caller.require_company()
     customer_access.reactivate(customer_id)
     return _shown(caller, customer_id)
 
@@ -159,7 +159,7 @@ def reactivate_customer(caller: Caller, customer_id: str) -> customer_schemas.Cu
 @operation("customers:read", tag="Customers", answer=customer_schemas.People, refusals=(404,))
 def list_people(caller: Caller, customer_id: str) -> customer_schemas.People:
     """List who signs in for a customer, or did. For staff and API clients."""
-    _for_company(caller)
+    caller.require_company()
     with db.reading() as session:
         accounts.customer(session, customer_id)
     caller.record_access(customer_id, customer_id, "customer")
@@ -182,7 +182,7 @@ def invite_owner(caller: Caller, customer_id: str, body: customer_schemas.NewPer
     For staff, who signed in ten minutes ago at most, and for API clients. Somebody who is among the customer's people already stays as they
     are, and gets no second mail.
     """
-    _for_company(caller)
+    caller.require_company()
     caller.require_recent_proof()
     user_id = customer_records.invite(customer_id, name=body.name, email=body.email, language=body.language or "")
     return next(_person(one) for one in colleagues.of_customer(customer_id) if one.id == user_id)
@@ -200,12 +200,6 @@ def _person(one: Colleague) -> customer_schemas.CustomerPerson:
             "last_sign_in_at": one.last_sign_in_at,
         }
     )
-
-
-def _for_company(caller: Caller) -> None:
-    """Raises NotForCustomers."""
-    if not caller.for_company:
-        raise NotForCustomers
 
 
 def _given(body: customer_schemas.CustomerFacts, *but: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from portal.api import invoice_schemas, representations, schemas
-from portal.api.callers import Caller, NotForCustomers
+from portal.api.callers import Caller
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
 from portal.core import db
@@ -76,8 +76,7 @@ def issue_invoice(caller: Caller, body: invoice_schemas.NewInvoice) -> invoice_s
 
     For staff and API clients. It is open at once, its number and totals are final. Tax is reckoned once a rate, as EN 16931 has it.
     """
-    if not caller.for_company:
-        raise NotForCustomers
+    caller.require_company()
     draft = InvoiceDraft(
         customer_id=body.customer_id,
         currency=body.currency,
