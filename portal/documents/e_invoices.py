@@ -375,19 +375,31 @@ def category(why: Untaxed | None) -> str:
 def _supply(made: Any, facts: InvoiceFacts) -> None:
     """The day of supply (BT-72), and its period (BG-14) when there is one."""
     made.trade.delivery.event.occurrence = facts.supplied_until or facts.supplied_on
-    if facts.reference.has_delivery:
-        _delivery(made.trade.delivery.ship_to, facts)
-    elif Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed:  # which wants to know where the goods went (BR-IC-12)
-        made.trade.delivery.ship_to.name = facts.buyer.name
-        made.trade.delivery.ship_to.address.country_id = facts.buyer.country
+    _delivery(made.trade.delivery.ship_to, delivered_to(facts))
     if facts.supplied_until is not None:
         made.trade.settlement.period.start = facts.supplied_on
         made.trade.settlement.period.end = facts.supplied_until
 
 
-def _delivery(place: Any, facts: Facts) -> None:
-    """Where it was delivered to: name (BT-70) and address (BG-15)."""
-    said = facts.reference.details
+def delivered_to(facts: InvoiceFacts) -> dict[str, str]:
+    """Where it was delivered to, under the names that the details of an invoice have for it; empty where nothing says so.
+
+    Goods that went to another country of the Union must name one (BR-IC-12), and then its town, too (BR-DE-10, BR-DE-11): the buyer's.
+    """
+    if facts.reference.has_delivery:
+        return facts.reference.details
+    if Untaxed.INTRA_COMMUNITY not in facts.reasons_untaxed:
+        return {}
+    buyer = facts.buyer
+    first, second, *_ = (*street(buyer), "", "")
+    return {
+        "delivery_name": buyer.name, "delivery_line_one": first, "delivery_line_two": second,
+        "delivery_postal_code": buyer.postal_code, "delivery_city": buyer.city, "delivery_country": buyer.country,
+    }  # fmt: skip
+
+
+def _delivery(place: Any, said: dict[str, str]) -> None:
+    """Name (BT-70) and address (BG-15) of where it was delivered to."""
     if name := said.get("delivery_name"):
         place.name = name
     for to, detail in (

@@ -17,6 +17,7 @@ from portal.documents.e_invoices import (
     allowance_of,
     allowances_of,
     category,
+    delivered_to,
     lines_minor,
     lines_of,
     means_of,
@@ -24,7 +25,6 @@ from portal.documents.e_invoices import (
     street,
 )
 from portal.documents.facts import Correcting, CorrectionFacts, Facts, InvoiceFacts, Line, Party, TaxTotal
-from portal.vat.untaxed import Untaxed
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -127,20 +127,16 @@ def _party(place: _Element, party: Party, endpoint: tuple[str, str]) -> None:
 
 
 def _supply(root: _Element, facts: Facts) -> None:
-    """The day of supply (BT-72), and where it was delivered to (BG-13, BG-15); of goods within the Union at least the country (BT-80)."""
+    """The day of supply (BT-72), and where it was delivered to (BG-13, BG-15)."""
     if not isinstance(facts, InvoiceFacts):
         return
     delivery = _part(root, "Delivery")
     _day(delivery, "ActualDeliveryDate", facts.supplied_until or facts.supplied_on)
-    if facts.reference.has_delivery:
-        _delivery(delivery, facts)
-    elif Untaxed.INTRA_COMMUNITY in facts.reasons_untaxed:
-        country = _part(_part(_part(delivery, "DeliveryLocation"), "Address"), "Country")
-        _text(country, "IdentificationCode", facts.buyer.country)
+    if said := delivered_to(facts):
+        _delivery(delivery, said)
 
 
-def _delivery(place: _Element, facts: Facts) -> None:
-    said = facts.reference.details
+def _delivery(place: _Element, said: dict[str, str]) -> None:
     address = _part(_part(place, "DeliveryLocation"), "Address")
     for name, detail in (
         ("StreetName", "delivery_line_one"),

@@ -101,5 +101,5 @@ def check_delivery(texts: Mapping[str, str]) -> None:
 
 def check_terms(text: str) -> None:
     """Raises Invalid for a text that XRechnung would read as a code (BR-DE-18)."""
-    if text.startswith("#"):
-        raise Invalid(N_("The terms of payment cannot begin with #."), field="payment_terms")
+    if any(line.lstrip().startswith("#") for line in text.splitlines()):
+        raise Invalid(N_("A line of the terms of payment cannot begin with #."), field="payment_terms")
