@@ -18,6 +18,8 @@ from datetime import datetime
 from email.charset import QP, Charset
 from email.headerregistry import Address
 from email.mime.base import MIMEBase
+from email.mime.image import MIMEImage
+from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import SMTP, SMTPUTF8
 from typing import Any, Final
@@ -29,7 +31,7 @@ from sqlalchemy import Index, Integer, String, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal.content import templates
+from portal.content import logo, templates
 from portal.core import clock, config, crash, db
 from portal.core.db import Base, UTCDateTime
 from portal.core.errors import N_, PortalError
@@ -49,6 +51,8 @@ LONGEST_ANSWER: Final = 300
 MOST_REFUSED: Final = 100
 # Mail servers refuse longer lines, and people type paragraphs without a break. Bytes. Source: RFC 5322, 2.1.1.
 LONGEST_LINE: Final = 998
+# By which a mail's page names the logo that comes with it.
+LOGO: Final = "company-logo"
 
 
 class SentMail(Base):
@@ -197,7 +201,22 @@ class _AsWritten(Message):
     Python 3.11 folds long headers anew, and loses the quotes: "Łódź, Sp. z o.o." <billing@…> became two addresses.
     """
 
-    def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
+    picture: logo.Picture | None = None  # what the page shows as cid:LOGO
+
+    def _mimetext(self, text: str | None, subtype: str = "plain") -> Any:
+        """The text as a part of the mail; the page with the logo that it shows, as RFC 2387 has it."""
+        part = self._written(text, subtype)
+        if subtype != "html" or self.picture is None:
+            return part
+        image = MIMEImage(self.picture.content, self.picture.kind)
+        image.add_header("Content-ID", f"<{LOGO}>")
+        image.add_header("Content-Disposition", "inline", filename=f"logo.{self.picture.kind}")
+        both = MIMEMultipart("related")
+        both.attach(part)
+        both.attach(image)
+        return both
+
+    def _written(self, text: str | None, subtype: str) -> MIMEText:
         if all(len(line.encode()) <= LONGEST_LINE for line in (text or "").split("\n")):
             part: MIMEText = super()._mimetext(text, subtype)
             return part
@@ -315,7 +334,10 @@ def send(
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
     message.body = templates.render(f"{template}.txt", locale, zone=zone, **facts)
-    message.html = templates.render(f"{template}.html", locale, zone=zone, subject=subject, **facts)
+    message.picture = logo.for_mails()
+    message.html = templates.render(
+        f"{template}.html", locale, zone=zone, subject=subject, logo=message.picture and f"cid:{LOGO}", **facts
+    )
     for attachment in attachments:
         message.attach(attachment.filename, attachment.content_type, attachment.content)
     try:

@@ -29,10 +29,10 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import ValidationError
 
-from portal.content import language
+from portal.content import language, logo
 from portal.content.templates import LocaleEnvironment
 from portal.core import audit, card_numbers, company_days, config, languages, networks, patience, recovery, time_zones
-from portal.web import forwarded, static_build, static_files
+from portal.web import forwarded, static_files
 from portal.web.light_routes import new_request_id
 
 # Browsers ask for HTTPS alone from then on, in seconds.
@@ -438,10 +438,8 @@ def _context() -> dict[str, Any]:
 
 
 def install(app: Flask) -> None:
-    """Put all of this around an application's requests. Raises config.WrongSettings when the company's logo is not there."""
-    logo = config.current().company.logo
-    if logo and not (static_build.STATIC / logo).is_file():
-        raise config.WrongSettings(f"PORTAL_COMPANY_LOGO: there is no file static/{logo}")
+    """Put all of this around an application's requests. Raises config.WrongSettings for a logo that logo.check refuses."""
+    logo.check(config.current().company.logo)
     app.before_request(_begin_request)  # the first: what the others refuse has a request id and an actor, too
     app.before_request(_refuse_other_sites)
     babel.init_app(app, locale_selector=reader_language, default_translation_directories=str(languages.CATALOGUES))
