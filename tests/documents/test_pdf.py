@@ -21,9 +21,10 @@ import pytest
 
 from deploy.dev.processes import ROOT
 from portal.core import config, db, languages
-from portal.documents import pdf
+from portal.documents import facts, pdf
 from portal.documents.facts import Facts
 from tests.documents.conftest import CODE, EGLISE, NORDLICHT, example, example_note
+from tests.documents.test_e_invoices import invoice_of
 from tests.run import process_environment
 
 LONG = "Maintenance of the photovoltaic installation including travel, material and an inspection with protocol. " * 3
@@ -162,6 +163,23 @@ def test_tax_columns_and_tax_numbers_are_left_out_where_there_are_none() -> None
     assert "Total paid €50.00" in said
 
 
+@pytest.mark.parametrize("language", languages.shipped())
+def test_an_invoice_with_all_ways_to_pay_it_stands_on_one_sheet(language: str) -> None:
+    made = invoice_of(
+        [("Green electricity", 1_000, 100_00, 1900), ("Grid fee", 12_500, 7_50, 700), ("Meter", 1_000, 9_90, 1900)],
+        language=language,
+        logo="favicon.svg",
+        note="Thank you.\nSee you soon.",
+        pay_at="https://pay.nordlicht.example/invoices/inv_01kb4xw9k2v7j3f8e5m6n0p1qr",
+        transfer=facts.Transfer(
+            "Nordlicht Energie GmbH", "DE02120300000000202051", "BYLADEM1001", "Deutsche Kreditbank"
+        ),
+        verification=example().verification,
+    )
+    [page] = read(pdf.render(made).pdf).pages
+    assert "See you soon." in page.extract_text()
+
+
 def test_sixty_lines_fill_pages_that_each_have_the_tables_head() -> None:
     lines = [(f"Delivery {n}" if n % 7 else LONG[:300], 1_000, 12_34, 1900) for n in range(1, 61)]
     pages = [" ".join(page.extract_text().split()) for page in read(pdf.render(example(*lines)).pdf).pages]
@@ -169,10 +187,10 @@ def test_sixty_lines_fill_pages_that_each_have_the_tables_head() -> None:
     for n, said in enumerate(pages, 1):
         assert f"Page {n} of {len(pages)}" in said
         assert "R-2026-000123" in said
-    assert all("Description Quantity Unit price Tax Net amount" in said for said in pages[:-1])
-    on_last = pages[-1]
-    assert on_last.index("Net total") < on_last.index("Tax 19% on") < on_last.index("Total paid")
-    assert "Delivery 60" in on_last, "the sums stand with the last line"
+    assert all("Description Quantity Unit price Tax Net amount" in said for said in pages if "Delivery" in said)
+    [end] = [said for said in pages if "Net total" in said]
+    assert end.index("Net total") < end.index("Tax 19% on") < end.index("Total paid")
+    assert "Delivery 60" in end, "the sums stand with the last line"
 
 
 @pytest.mark.parametrize("count", [15, 17, 19, 21])
