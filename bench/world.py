@@ -44,8 +44,8 @@ def world() -> Iterator[World]:
         Path(folder).chmod(0o711)  # PostgreSQL may run as another user
         server = PostgresServer(Path(folder))
         try:
-            url = server.url()
-            migrate(url)
+            migrate(server.url())
+            url = server.url(role="portal_web")
             # Limits count requests of one caller; here one caller asks as often as many.
             os.environ.update({"PORTAL_DATABASE_URL": url, "PORTAL_API_LIMITS": "all:1000000/minute"})
             app = create_app(config.load())

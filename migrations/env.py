@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Engine, create_engine, pool
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
 
 from portal import ledger
 from portal.accounts import models as accounts
 from portal.content import mail
-from portal.core import answers, audit, config, numbering, schema, upkeep
+from portal.core import answers, audit, numbering, schema, upkeep
 from portal.core.db import Base, UTCDateTime
 from portal.core.enums import EnumText
 from portal.documents import models as receipts
@@ -48,24 +47,25 @@ def written(kind: str, item: object, into: AutogenContext) -> str | Literal[Fals
     return False
 
 
-@contextmanager
-def alone(engine: Engine) -> Iterator[None]:
-    """Whoever migrates beside us waits until we are done. SQLite has one writer anyway."""
-    if engine.dialect.name != "postgresql":
-        yield
-        return
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(f"SELECT pg_advisory_lock({schema.MIGRATION_LOCK})")
-        yield
+def goes_back(connection: Connection) -> bool:
+    """Whether migrations are to be undone. Their names are numbers."""
+    wanted = str(context.get_revision_argument() or "")
+    return wanted.isdecimal() and wanted < (MigrationContext.configure(connection).get_current_revision() or "")
+
+
+def take_walls_down(connection: Connection) -> None:
+    """Columns that a policy names can be neither removed nor changed; `flask migrate` puts policies in place again."""
+    for (table,) in connection.exec_driver_sql("SELECT polrelid::regclass::text FROM pg_policy").all():
+        connection.exec_driver_sql(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+        connection.exec_driver_sql(f"DROP POLICY within_reach ON {table}")
+    connection.commit()
 
 
 def migrate() -> None:
-    url = config.current().database_url.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(url, poolclass=pool.NullPool)
-    with alone(engine), engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SET lock_timeout = {round(schema.LOCK_SECONDS * 1000)}")
-            connection.commit()
+    with schema.alone() as connection:
+        if connection.dialect.name == "postgresql" and goes_back(connection):
+            take_walls_down(connection)
+        connection.rollback()
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -75,7 +75,6 @@ def migrate() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
-    engine.dispose()
 
 
 migrate()

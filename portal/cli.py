@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
+from sqlalchemy import Connection
 
 from portal.content import anchors
 from portal.core import audit, company_days, config, db, metrics, money, schema
@@ -34,6 +35,7 @@ from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.models import Invoice
 from portal.invoices.spreadsheet import DecimalMark
 from portal.jobs import workers
+from portal.privacy import walls
 
 
 def install(app: Flask) -> None:
@@ -54,13 +56,28 @@ def asks_for_help(words: list[str]) -> bool:
 
 @click.command()
 def migrate() -> None:
-    """Bring the database to the newest schema; a second run changes nothing.
+    """Bring the database to the newest schema; a second run changes nothing. It runs as the owner of the tables.
+
+    On PostgreSQL it also gives the roles portal_web and portal_worker, where there are any, the rights that they need.
 
     \b
     Example:
       flask migrate
     """
-    schema.migrate()
+    schema.migrate(_wall)
+
+
+def _wall(connection: Connection) -> None:
+    bound = walls.keep(connection)
+    if bound is None:
+        return
+    if bound:
+        click.echo(f"The database keeps customers apart for {', '.join(bound)}.")
+    else:
+        click.echo(
+            "Web and worker own the tables: the database does not keep customers apart by itself. "
+            "docs/how-to/deploy.md says how it does, under “Roles of the database”."
+        )
 
 
 @click.command()

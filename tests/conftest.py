@@ -24,8 +24,9 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright
 
 from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm, ending_waits
 from portal.core import audit, config, db
+from portal.core.db import EVERYONE, REACH
 from portal.web import static_build
-from tests import by_directory, card_data
+from tests import by_directory, card_data, postgres
 from tests.browsing import Chromium, Console, context_options
 from tests.forked import ForkServer
 from tests.kept import keep_statements
@@ -118,6 +119,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "database(*names): run on these of sqlite and postgresql instead of on both")
+    config.addinivalue_line("markers", "owner: use PostgreSQL as the owner of its tables, whom no policy binds")
     config.addinivalue_line("markers", "settings(**variables): environment variables for this test's settings")
     config.addinivalue_line("markers", "own_context: a context of the browser that serves this test alone")
     if not config.option.collectonly:
@@ -176,23 +178,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a fresh, migrated database, which `portal.db` is connected to; the test runs once on each kind."""
-    yield from _database(request.config.stash[RUN], request.param)
+    yield from _database(request, request.param)
 
 
 @pytest.fixture
 def sqlite_database(request: pytest.FixtureRequest) -> Iterator[str]:
     """Like `database`, for what concerns SQLite alone."""
-    yield from _database(request.config.stash[RUN], "sqlite")
+    yield from _database(request, "sqlite")
 
 
 @pytest.fixture
 def postgresql_database(request: pytest.FixtureRequest) -> Iterator[str]:
     """Like `database`, for what concerns PostgreSQL alone."""
-    yield from _database(request.config.stash[RUN], "postgresql")
+    yield from _database(request, "postgresql")
 
 
-def _database(run: Run, kind: str) -> Iterator[str]:
+def _database(request: pytest.FixtureRequest, kind: str) -> Iterator[str]:
+    run = request.config.stash[RUN]
     url = run.fresh_sqlite() if kind == "sqlite" else run.fresh_postgresql()
+    if not request.node.get_closest_marker("owner"):
+        url = url.replace(f"//{postgres.OWNER}@", f"//{postgres.BOUND}@")
+    REACH.set(EVERYONE)
     audit.set_actor(audit.SYSTEM)  # a request of the test before may have left its own here
     try:
         db.connect(url)
@@ -241,6 +247,16 @@ def app(settings: config.Settings) -> Flask:
 
     application = create_app(settings)
     application.test_client_class = CheckingClient
+    inner = application.wsgi_app
+
+    def keeping_reach(environ: Any, start_response: Any) -> Any:
+        before = REACH.get()
+        try:
+            return inner(environ, start_response)
+        finally:
+            REACH.set(before)  # what a request reaches is not what the test does
+
+    application.wsgi_app = keeping_reach  # type: ignore[method-assign]
     return application
 
 

@@ -31,6 +31,13 @@ _FAST = {
 }
 
 
+# Who makes the databases, and may do anything; and the roles of the portal.
+OWNER = "postgres"
+ROLES = ("portal_web", "portal_worker")
+# As whom tests use a database: their own code is what a worker is, and their requests are bound as all requests are.
+BOUND = "portal_worker"
+
+
 class PostgresServer:
     """Listens on a socket file in `directory` only. Should the starter be killed, the kernel ends the server."""
 
@@ -68,6 +75,9 @@ class PostgresServer:
             ),
         ]
         self.start()
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            for role in ROLES:
+                connection.execute(f"CREATE ROLE {role} LOGIN")
 
     def start(self) -> None:
         """Return when it answers; it starts by itself when it is made, and again only after `kill`."""
@@ -86,8 +96,8 @@ class PostgresServer:
             self.stop()  # or it would go on writing into the folder that its starter removes
             raise
 
-    def url(self, database: str = "postgres") -> str:
-        return url(self.directory, database)
+    def url(self, database: str = "postgres", role: str = OWNER) -> str:
+        return url(self.directory, database, role)
 
     def kill(self) -> None:
         """End all its processes at once, as the kernel does when memory runs out."""
@@ -166,5 +176,5 @@ class PostgresServer:
         return directory / "wheel" / installation / "bin"
 
 
-def url(socket_directory: Path, database: str) -> str:
-    return f"postgresql://postgres@/{database}?host={socket_directory}"
+def url(socket_directory: Path, database: str, role: str = OWNER) -> str:
+    return f"postgresql://{role}@/{database}?host={socket_directory}"

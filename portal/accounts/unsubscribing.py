@@ -11,7 +11,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from portal.accounts import queries, service
 from portal.accounts.models import OptionalMail
-from portal.core import config, db, secret_keys
+from portal.core import config, db, reach, secret_keys
 from portal.core.errors import NotFound
 
 PATH: Final = "/mails/unsubscribe/"
@@ -34,6 +34,7 @@ def read(token: str) -> tuple[str, OptionalMail]:
 def unsubscribe(token: str) -> None:
     """From now on such mails are not sent to this customer. A second call changes nothing. Raises NotFound."""
     customer_id, unwanted = read(token)
+    reach.narrow(customer_id)
     with db.reading() as session:
         customer = queries.customer(session, customer_id)
     service.choose_mails(customer_id, [mail for mail in OptionalMail if customer.wants(mail) and mail != unwanted])

@@ -10,7 +10,7 @@ from flask import g, request
 
 from portal.accounts import queries as accounts
 from portal.api import end_users, tokens
-from portal.core import audit, clock, db
+from portal.core import audit, clock, db, reach
 from portal.core.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
 from portal.core.four_eyes import Reviewer
 from portal.core.permissions import Role
@@ -139,6 +139,7 @@ def authenticate() -> Caller:
     if caller is None:
         raise tokens.BadToken
     audit.set_actor(audit.Actor(caller.kind, caller.id[:80], request.remote_addr or "", g.get("request_id", "")))
+    reach.begin(caller.customer_id or reach.EVERYONE)
     return caller
 
 

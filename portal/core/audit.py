@@ -21,7 +21,7 @@ from sqlalchemy import JSON, BigInteger, Index, Integer, RowMapping, String, bin
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal.core import clock, db, marks, texts
+from portal.core import clock, db, marks, reach, texts
 from portal.core.db import Base, UTCDateTime
 
 GENESIS: Final = "0" * 64
@@ -166,7 +166,8 @@ def _fits_mark(session: Session) -> bool:
         except marks.Unreadable:
             return False
         known = select(AuditEvent.hash).where(AuditEvent.number == mark.number) if mark and mark.number else None
-        session.info[_MARK_FITS] = known is None or (mark and session.scalar(known) == mark.hash)
+        with reach.everyone("the chain is of all events"):
+            session.info[_MARK_FITS] = known is None or (mark and session.scalar(known) == mark.hash)
     return bool(session.info[_MARK_FITS]) or marks.begins_anew(session)
 
 
@@ -195,7 +196,11 @@ def refused(what: str, facts: Mapping[str, Any]) -> None:
 
     At most one event per person, thing and hour, as above.
     """
-    who = _actor.get().id
+    with reach.everyone("the trail is of all"):
+        _note_refused(_actor.get().id, what, facts)
+
+
+def _note_refused(who: str, what: str, facts: Mapping[str, Any]) -> None:
     with db.reading() as session:
         if _was_refused(session, who, what):
             return

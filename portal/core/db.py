@@ -5,10 +5,11 @@ SQLite is the embedded default, PostgreSQL serves production; both behave alike 
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections import namedtuple
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
@@ -136,6 +137,11 @@ def begins_with(column: Any, beginning: str) -> ColumnElement[bool]:
     return and_(column >= beginning, column < beginning + _LAST_CHARACTER)
 
 
+# Whose rows may be seen by what runs here. It is changed in portal.core.reach alone, which says what the words mean.
+EVERYONE: Final = "*"
+REACH: Final[ContextVar[str]] = ContextVar("reach", default=EVERYONE)
+_TELL_REACH: Final = "SELECT set_config('portal.reach', %(reach)s, true)"
+
 _engine: Engine | None = None
 _open: ContextVar[Session | Connection | None] = ContextVar("open_transaction", default=None)
 
@@ -150,11 +156,23 @@ def connect(url: str) -> Engine:
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
         _prepare_sqlite(engine)
     else:
-        engine = create_engine(url, pool_size=8, max_overflow=16, pool_timeout=4)
+        # BEGIN is ours here, too: it tells the server in the same breath whose rows may be seen.
+        engine = create_engine(url, pool_size=8, max_overflow=16, pool_timeout=4, isolation_level="AUTOCOMMIT")
         _prepare_postgresql(engine)
         _ask_idle_connections(engine)
+    for prepare in _preparing:
+        prepare(engine)
     _engine = engine
     return engine
+
+
+_preparing: list[Callable[[Engine], None]] = []
+
+
+def prepares_engines(prepare: Callable[[Engine], None]) -> Callable[[Engine], None]:
+    """Call this function, too, with each engine that `connect` makes."""
+    _preparing.append(prepare)
+    return prepare
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -199,6 +217,33 @@ def _prepare_postgresql(engine: Engine) -> None:
             [IDLE_IN_TRANSACTION],
         )
         connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        options = connection.get_execution_options()
+        if options.get("isolation_level") == "AUTOCOMMIT":
+            return
+        kind = "" if options.get("writing", True) else " ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        # One way to the server for both. Local to the transaction, so that it holds behind a pooler that lends connections by transaction.
+        connection.exec_driver_sql(f"BEGIN{kind}; SET LOCAL portal.reach = '{_checked(REACH.get())}'")
+
+
+def _checked(reach: str) -> str:
+    """Raises ValueError for what could not stand in a statement as it is."""
+    if not _REACH.fullmatch(reach):
+        raise ValueError(f"not a reach: {reach!r}")
+    return reach
+
+
+_REACH: Final = re.compile(r"[*]|[A-Za-z0-9_.~-]{1,40}")
+
+
+def tell_reach() -> None:
+    """That the reach has changed, where a transaction is open on PostgreSQL."""
+    session = _open.get()
+    if session is not None and dialect_of(session) == "postgresql":
+        connection = session.connection() if isinstance(session, Session) else session
+        connection.exec_driver_sql(_TELL_REACH, {"reach": REACH.get()})
 
 
 def _ask_idle_connections(engine: Engine) -> None:
@@ -256,18 +301,14 @@ def transaction() -> Iterator[Session]:
 def reading() -> Iterator[Session]:
     """A consistent view for reading; what is changed in it is thrown away. It may stand inside nothing, like a write."""
     refuse_inside_transaction("another transaction")
-    options: dict[str, Any] = {"writing": False}
-    if engine().dialect.name == "postgresql":
-        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with engine().connect().execution_options(**options) as connection:
+    with engine().connect().execution_options(writing=False) as connection:
         yield from _run(connection, writing=False)
 
 
 @contextmanager
 def reading_once() -> Iterator[Session]:
-    """For one question alone: on PostgreSQL without the transaction around it, which would ask the server twice more.
-
-    It may stand inside nothing, like a write.
+    """For one question alone: on PostgreSQL without the transaction around it, which would ask the server twice more, and which alone tells
+    it whose rows may be seen: of tables whose rows have owners nothing is read here. It may stand inside nothing, like a write.
     """
     refuse_inside_transaction("another transaction")
     options: dict[str, Any] = {"writing": False}
@@ -280,7 +321,8 @@ def reading_once() -> Iterator[Session]:
 @contextmanager
 def writing_once() -> Iterator[Connection]:
     """For a write that is one statement on PostgreSQL: durable as soon as it is executed, without the two ways to the server that a
-    transaction around it takes. On SQLite it is a transaction. It may stand inside nothing, and has no session around it.
+    transaction around it takes, and of a table whose rows have no owners. On SQLite it is a transaction. It may stand inside nothing, and
+    has no session around it.
     """
     refuse_inside_transaction("another transaction")
     options: dict[str, Any] = {"writing": True}
@@ -323,11 +365,12 @@ class _ByDriver:
         borrowed = engine().raw_connection()
         try:
             driver: Any = borrowed.driver_connection
-            driver.autocommit = True
             for listener in engine().dispatch.before_cursor_execute:  # whoever counts what is asked hears of this, too
                 listener(None, None, self._sql, prepared, None, False)
-            found: list[tuple[Any, ...]] = driver.execute(self._sql, prepared).fetchall()
-            driver.autocommit = False
+            with driver.pipeline():  # both in one way to the server, and in one transaction
+                driver.execute(_TELL_REACH, {"reach": REACH.get()})
+                asked = driver.execute(self._sql, prepared)
+            found: list[tuple[Any, ...]] = asked.fetchall()
         except BaseException:
             borrowed.invalidate()
             raise
@@ -375,15 +418,14 @@ def rows_of(statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> 
     Raises what SQLAlchemy raises. It may stand inside nothing, like a write.
     """
     refuse_inside_transaction("another transaction")
-    options = {}
     if engine().dialect.name == "postgresql":
         try:
             return _prepared(statement).rows(parameters)
         except (
             engine().dialect.loaded_dbapi.Error
         ):  # a lost connection, mostly: SQLAlchemy takes another one, or says what it is
-            options = {"isolation_level": "AUTOCOMMIT"}
-    with engine().connect().execution_options(**options) as connection:
+            pass
+    with engine().connect().execution_options(writing=False) as connection:
         return connection.execute(statement, parameters).all()
 
 

@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import JSON, Engine, Index, String, Text, event, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal.core import audit, clock, db, marks, metrics
+from portal.core import audit, clock, db, marks, metrics, reach
 from portal.core.audit import AuditEvent
 from portal.core.db import Base, UTCDateTime, new_id, one_of
 from portal.core.errors import N_, PortalError
@@ -122,9 +122,7 @@ def lost_event() -> int | None:
         return 0
     if mark is None or not mark.number:
         return None
-    # On PostgreSQL without a transaction around it, which would ask the server twice more.
-    alone = {"isolation_level": "AUTOCOMMIT"} if db.engine().dialect.name == "postgresql" else {}
-    with db.engine().connect().execution_options(**alone) as connection:
+    with reach.everyone_elsewhere(), db.engine().connect().execution_options(writing=False) as connection:
         found = connection.execute(select(AuditEvent.hash).where(AuditEvent.number == mark.number)).scalar_one_or_none()
     return None if found == mark.hash else mark.number
 

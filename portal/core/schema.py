@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from portal.core import config
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +48,9 @@ def is_new_enough(session: Session) -> bool:
     return of_database(session) >= needed()
 
 
-def migrate() -> None:
-    """Bring the database to the newest schema; a second call changes nothing, and one beside another waits for it.
+def migrate(afterwards: Callable[[Connection], None] | None = None) -> None:
+    """Bring the database to the newest schema; a second call changes nothing, and one beside another waits for it. What is to be put in
+    place with each schema is done `afterwards`, in a transaction.
 
     Raises OperationalError where a table was in use for two minutes; what was done until then stays done.
     """
@@ -53,12 +59,42 @@ def migrate() -> None:
 
     alembic = Config()
     alembic.set_main_option("script_location", str(MIGRATIONS))
+    _patiently(lambda: command.upgrade(alembic, "head"))
+    if afterwards is not None:
+        _patiently(lambda: _in_transaction(afterwards))
+
+
+def _in_transaction(work: Callable[[Connection], None]) -> None:
+    with alone() as connection, connection.begin():
+        work(connection)
+
+
+def _patiently(work: Callable[[], None]) -> None:
     for left in range(TRIES - 1, -1, -1):
         try:
-            command.upgrade(alembic, "head")
+            work()
             return
         except OperationalError as error:
             if not left or getattr(error.orig, "sqlstate", "") != "55P03":  # lock_not_available
                 raise
             log.warning("migration_waits_for_a_table", tries_left=left)
             time.sleep(PAUSE_SECONDS)
+
+
+@contextmanager
+def alone() -> Iterator[Connection]:
+    """A connection for what changes the schema, which waits for a table no longer than LOCK_SECONDS; whoever migrates beside us waits until
+    we are done. Nothing is in a transaction until the caller begins one.
+    """
+    url = config.current().database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        with engine.connect() as first, engine.connect() as connection:
+            if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+                first.execution_options(isolation_level="AUTOCOMMIT")
+                first.exec_driver_sql(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
+                with connection.begin():
+                    connection.exec_driver_sql(f"SET lock_timeout = {round(LOCK_SECONDS * 1000)}")
+            yield connection
+    finally:
+        engine.dispose()

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal.core import audit, card_numbers, clock, db
+from portal.core import audit, card_numbers, clock, db, reach
 from portal.core.db import new_id
 from portal.core.errors import N_, Forbidden, NotFound, SignInRequired
 from portal.core.permissions import Role
@@ -175,7 +175,8 @@ def sign_out(token: str) -> bool:
 
 def standing(grant_id: str) -> SignedInApp | None:
     """Who stands behind a grant now; None when it has ended or its user may not sign in any more."""
-    found = db.rows_of(_STANDING, {"id": grant_id})
+    with reach.everyone("the token says who it is"):
+        found = db.rows_of(_STANDING, {"id": grant_id})
     if not found or not _lives(row := found[0], row):
         return None
     if clock.now() - row.last_used_at >= SEEN_EVERY:

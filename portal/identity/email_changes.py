@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from portal.core import audit, clock, config, db
+from portal.core import audit, clock, config, db, reach
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, RateLimited
 from portal.identity import jobs, queries, service, sessions, tokens
@@ -133,6 +133,8 @@ def confirm(token: str) -> None:
         user_id = _by_confirm(session, token).user_id
     with db.transaction() as session:
         user = queries.user(session, user_id, lock=True)
+        if user.customer_id:
+            reach.narrow(user.customer_id)
         change = _by_confirm(session, token)
         if queries.user_by_email(session, change.new_email) is not None:
             raise AddressTaken
@@ -162,6 +164,8 @@ def stop(token: str) -> None:
         user_id = _by_stop(session, token).user_id
     with db.transaction() as session:
         user = queries.user(session, user_id, lock=True)
+        if user.customer_id:
+            reach.narrow(user.customer_id)
         change = _by_stop(session, token)
         other = queries.user_by_email(session, change.old_email)
         if other is not None and other.id != user_id:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from portal.core import clock, texts
+from portal.core import clock, reach, texts
 from portal.core.errors import NotFound
 from portal.identity.models import (
     IDLE,
@@ -43,7 +43,8 @@ def one_row(session: Session, query: Select[T], *, lock: bool, key_share: bool =
 
 
 def user_by_email(session: Session, email: str) -> User | None:
-    return session.execute(select(User).where(User.email == normal_email(email))).scalar_one_or_none()
+    with reach.everyone("an address is one person's, whoever's"):
+        return session.execute(select(User).where(User.email == normal_email(email))).scalar_one_or_none()
 
 
 def user_with_email(session: Session, email: str, *, lock: bool = False) -> User:

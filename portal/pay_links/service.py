@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal.core import audit, clock, company_days, config, db
+from portal.core import audit, clock, company_days, config, db, reach
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, NotFound
 from portal.core.money import Money
@@ -174,9 +174,11 @@ def _named(link: PayLink) -> str:
 def opened(token: str) -> Opened:
     """What this secret opens now."""
     with db.reading() as session:
-        link = queries.by_token(session, token)
+        with reach.everyone("the secret says whose link it is"):
+            link = queries.by_token(session, token)
         if link is None or link.revoked_at is not None or not is_on():
             return Opened(LinkState.UNKNOWN)
+        reach.narrow(link.customer_id)
         invoice = invoice_queries.for_customer(session, link.invoice_id, link.customer_id, with_lines=True)
         standing = invoice_queries.standings(session, [invoice])[invoice.id]
         live = payments.live_of_invoice(session, invoice.id)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
-from portal.core import clock, four_eyes
+from portal.core import clock, four_eyes, reach
 from portal.core.money import Money
 from portal.identity.models import User
 from portal.refunds import policy, queries
@@ -107,7 +107,9 @@ def days_of(session: Session, undecided: Sequence[Refund], *staff_ids: str) -> D
     )
     staff: dict[tuple[str, str], int] = {}
     grouped = query.group_by(Refund.decided_by, Refund.asked_by, is_alone, is_proposed, Refund.currency)
-    for decided_by, asked_by, alone, proposed, currency, minor in session.execute(grouped):
+    with reach.everyone("what staff decide in a day is summed up whosever it was"):
+        decided = session.execute(grouped).all()
+    for decided_by, asked_by, alone, proposed, currency, minor in decided:
         # One who has both proposed and decided a refund has come to it once.
         for person in {decided_by if alone else None, asked_by if proposed else None} & people:
             staff[str(person), currency] = staff.get((str(person), currency), 0) + int(minor)

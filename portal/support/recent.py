@@ -27,7 +27,7 @@ def note_opened(user_id: str, subject: str) -> None:
     """That this person has opened the page about this id. Writes nothing again within AGAIN_AFTER; keeps the newest MOST."""
     now = clock.now()
     key = {"user_id": user_id, "subject": subject}
-    with db.reading_once() as session:
+    with db.reading() as session:
         seen = session.scalar(select(RecentSubject.opened_at).filter_by(**key))
     if seen is not None and now - seen < AGAIN_AFTER:
         return

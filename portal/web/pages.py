@@ -31,7 +31,18 @@ from wtforms import ValidationError
 
 from portal.content import language, logo
 from portal.content.templates import LocaleEnvironment
-from portal.core import audit, card_numbers, company_days, config, languages, networks, patience, recovery, time_zones
+from portal.core import (
+    audit,
+    card_numbers,
+    company_days,
+    config,
+    languages,
+    networks,
+    patience,
+    reach,
+    recovery,
+    time_zones,
+)
 from portal.web import forwarded, static_files
 from portal.web.light_routes import new_request_id
 
@@ -315,6 +326,7 @@ def _refuse_other_sites() -> None:
 
 
 def _begin_request() -> None:
+    reach.begin(reach.STRANGER)
     patience.begin()
     given = request.headers.get("X-Request-Id", "")
     g.request_id = new_request_id()
@@ -331,6 +343,8 @@ def _begin_request() -> None:
     if request.endpoint != "pages.healthz" and not is_api() and current_user.is_authenticated:
         kind = "customer" if current_user.customer_id and not current_user.viewing else "staff"
         audit.set_actor(audit.Actor(kind, current_user.id, request.remote_addr or "", g.request_id))
+        if kind == "staff" and not (current_user.viewing and request.method in _READING):
+            reach.begin(reach.EVERYONE)  # of customers' people it is begun by the guard of the page
 
 
 def _hold_changes() -> None:

@@ -14,7 +14,7 @@ import html5lib
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import event, select
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 from wtforms.fields.core import UnboundField
@@ -806,6 +806,40 @@ def test_what_is_someone_elses_looks_like_what_does_not_exist(house: House) -> N
             assert foreign not in normal(answers[0], foreign)
         looked_at += 1
     assert looked_at >= 12
+
+
+# A condition that holds rows against their owner, as PostgreSQL is sent it.
+OF_OWNER = re.compile(r"(?<![\w.])(?:\w+\.)?(?:customer_id|user_id) = %\(\w+\)s(?:::VARCHAR)?")
+
+
+def seen_of_another(house: House) -> set[str]:
+    """What a person of another customer is shown of this one where no question says any more whose rows it wants."""
+    event.listen(db.engine(), "before_cursor_execute", without_owners, retval=True)
+    names = {
+        value
+        for name, value in house.ids.items()
+        if len(value) > 20 and name not in {"token", "admin_id", "document_code"}
+    }
+    pages = (house.other.get(house.address(rule)) for method, rule in EXPECTED if method == "GET")
+    shown = [answer.get_data(as_text=True).replace(answer.request.path, "") for answer in pages]
+    return {name for html in shown for name in names if name in html}
+
+
+def without_owners(
+    _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+) -> tuple[str, Any]:
+    return OF_OWNER.sub("TRUE", statement), parameters
+
+
+@pytest.mark.database("postgresql")
+def test_where_no_question_names_its_owner_the_database_still_keeps_customers_apart(house: House) -> None:
+    assert seen_of_another(house) == set()
+
+
+@pytest.mark.owner
+@pytest.mark.database("postgresql")
+def test_without_the_wall_all_of_it_would_be_seen(house: House) -> None:
+    assert len(seen_of_another(house)) > 5
 
 
 GARBAGE = ("0", "%00", "%27%20OR%201=1--", "pay_" + "z" * 300, "%F0%9F%9A%B2", "%2e%2e", "..%5c..", "<script>")

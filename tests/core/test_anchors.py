@@ -20,6 +20,8 @@ from portal.jobs import outbox
 from portal.jobs.models import JobRow
 from tests.smtp import Mailbox, text_of
 
+pytestmark = pytest.mark.owner
+
 EVENTS = 4
 
 

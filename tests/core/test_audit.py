@@ -21,6 +21,8 @@ from portal.ledger import LedgerAccount, Posting, post
 from tests.core.conftest import GaveUpError, given_up
 from tests.counting import counted_queries
 
+pytestmark = pytest.mark.owner
+
 EVENTS = 5
 
 

@@ -15,6 +15,8 @@ from sqlalchemy.exc import OperationalError
 from portal.core import config, db, schema
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.owner
+
 
 def have(number: str) -> None:
     with db.transaction() as session:

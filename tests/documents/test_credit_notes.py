@@ -308,6 +308,7 @@ def test_what_is_written_stays(paid: str, give_back: GiveBack, change: str) -> N
         session.execute(text(CHANGES[change]))
 
 
+@pytest.mark.owner
 @pytest.mark.database("postgresql")
 def test_the_table_is_not_emptied(paid: str) -> None:
     with pytest.raises(DBAPIError, match="never changed or deleted"), db.transaction() as session:

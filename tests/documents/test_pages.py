@@ -151,6 +151,7 @@ def test_a_receipt_that_is_held_for_a_person_is_not_promised_in_a_moment(client:
     assert "Held, because characters are missing" in text_of(desk, f"/support/documents/of-payment/{payment_id}")
 
 
+@pytest.mark.owner
 def test_an_altered_pdf_is_given_to_no_one(client: FlaskClient, issue: Issue) -> None:
     receipt = issue()
     alter_pdf(receipt.receipt_id, b"%PDF-1.7 another")

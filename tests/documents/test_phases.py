@@ -274,6 +274,7 @@ def test_a_mail_server_that_refuses_a_mail_is_asked_again(
     assert len(smtp.messages) == 2
 
 
+@pytest.mark.owner
 def test_a_pdf_that_was_altered_in_the_database_is_not_sent(app: Flask, smtp: Mailbox, pay: Pay) -> None:
     payment_jobs.issue_receipt.run(pay())
     [receipt] = documents(DocumentKind.RECEIPT)

@@ -33,6 +33,8 @@ from tests import factories
 from tests.documents.conftest import example
 from tests.invoices import test_receivables as receivables
 
+pytestmark = pytest.mark.owner
+
 _USER = "INSERT INTO users (id, email, name, role, customer_id, language, active, created_at) VALUES "
 _CUSTOMER = "INSERT INTO customers (id, name, email, address, country, tax_id, language, created_at) VALUES "
 _SESSION = "INSERT INTO sign_in_sessions (token_hash, user_id, created_at, last_seen_at, ip, user_agent) VALUES "

@@ -17,6 +17,8 @@ from portal.reconciliation import balances
 from portal.reconciliation.models import KeptBalance, StripeTransaction
 from tests.books.conftest import book, moved
 
+pytestmark = pytest.mark.owner
+
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 AUGUST = datetime(2026, 8, 20, tzinfo=UTC)
 MONTHS = [company_days.begins(date(2026, month, 1)) for month in (9, 10, 11)]

@@ -185,6 +185,7 @@ def test_money_resolved_before_it_reached_the_balance_is_booked_when_it_does(acc
     assert we_hold() == stripe_holds(account.sandbox)
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize("minor", [1, -1])
 def test_a_cent_in_a_posting_is_named_with_row_and_difference(account: Account, minor: int) -> None:
     payment = account.paid(20_00)
@@ -203,6 +204,7 @@ def test_a_cent_in_a_posting_is_named_with_row_and_difference(account: Account, 
     assert account.reconcile().open_discrepancies == 0
 
 
+@pytest.mark.owner
 def test_a_posting_on_another_account_is_named(account: Account) -> None:
     payment = account.paid(20_00)
     charge = posting(f"charge:{payment.stripe_intent_id}")
@@ -243,6 +245,7 @@ def test_a_cent_at_stripe_is_named_with_row_and_difference(account: Account) -> 
     assert named.facts["difference_minor"] == -1
 
 
+@pytest.mark.owner
 def test_a_refund_that_differs_by_a_cent_is_named(account: Account) -> None:
     payment = account.paid(20_00)
     account.sandbox.client.v1.refunds.create({"payment_intent": str(payment.stripe_intent_id), "amount": 5_00})
@@ -267,6 +270,7 @@ def test_a_cent_in_a_refund_is_named_with_row_and_difference(account: Account) -
     assert (named.facts["ours_minor"], named.facts["stripe_minor"]) == (4_99, 5_00)
 
 
+@pytest.mark.owner
 def test_a_deleted_posting_is_named(account: Account) -> None:
     payment = account.paid(20_00)
     charge = posting(f"charge:{payment.stripe_intent_id}")
@@ -307,6 +311,7 @@ def test_a_posting_of_nothing_is_named_and_so_are_the_totals(account: Account) -
     assert discrepancy("totals_differ").facts["difference_minor"] == 20_00
 
 
+@pytest.mark.owner
 def test_a_line_of_long_ago_is_found_at_night_because_the_totals_differ(account: Account) -> None:
     """Nobody looks at it any more, but for the sums."""
     payment = account.paid(20_00)

@@ -19,6 +19,8 @@ from portal.reconciliation import recovering
 from tests.reconciliation.test_reconciling import stripe_holds, we_hold
 from tests.recovery.conftest import Company, mark
 
+pytestmark = pytest.mark.owner
+
 
 def business(company: Company) -> dict[str, str]:
     """Up to the backup, and after it; returns the ids of invoices and payments that the tests speak of."""

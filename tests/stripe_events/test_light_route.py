@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import psycopg
+import pytest
 from flask import Flask, request_started
 from flask.testing import FlaskClient
 
@@ -47,6 +48,7 @@ def test_a_body_that_comes_in_pieces_is_stored_as_well(client: FlaskClient) -> N
     assert [row.body for row in stored()] == [body]
 
 
+@pytest.mark.owner
 def test_a_connection_that_the_server_has_ended_loses_no_webhook(client: FlaskClient, database: str) -> None:
     first, second = event(number=1), event(number=2)
     assert client.post(ADDRESS, data=first, headers={"Stripe-Signature": signed(first)}).status_code == 200
