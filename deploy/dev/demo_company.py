@@ -137,7 +137,7 @@ class Company:
     def pay_with_saved(self, demo: DemoCustomer, invoice_id: str) -> str:
         """One press with the default card; returns the payment's id."""
         with db.reading() as session:
-            card = card_queries.default_card(session, self.customers[demo])
+            card = card_queries.default_method(session, self.customers[demo])
         if card is None:
             raise LookupError(f"{demo.name} has no saved card")
         with self._as_customer(demo):

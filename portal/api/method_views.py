@@ -6,6 +6,7 @@ from portal.api import end_users, method_schemas, representations, schemas
 from portal.api.callers import Caller
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
+from portal.api.payment_schemas import Mandate
 from portal.core import db
 from portal.core.errors import NotFound
 from portal.payment_methods import queries, service, statuses
@@ -41,17 +42,22 @@ def _shown(caller: Caller, setup_id: str) -> method_schemas.PaymentMethodSetup:
 def save_method(caller: Caller, body: method_schemas.SaveMethod) -> method_schemas.PaymentMethodSetup:
     """Save a payment method.
 
-    With the id of a payment method that your app has made with Stripe's SDK, a card is brought to its bank at once. Without one, a setup
-    is begun: let the customer confirm it with the client_secret, then send that here to learn what became of it. A card that is
-    saved already is kept once.
+    With the id of a payment method that your app has made with Stripe's SDK, a card is brought to its bank at once, and a bank account is
+    kept with its holder's mandate. Without one, a setup is begun: let the customer confirm it with the client_secret, then send that
+    here to learn what became of it. What is saved already is kept once.
     """
     me = caller.customer()
     if body.setup_intent_client_secret is not None:
         return _told(caller, service.setup_by_secret(me, body.setup_intent_client_secret))
     ip = end_users.address()
     if body.payment_method_id is not None:
-        return _told(caller, service.save_method(me, body.payment_method_id, client_key=key_of(caller), ip=ip))
+        return _told(caller, _saved(me, body.payment_method_id, caller, body.mandate, ip))
     return _told(caller, service.start_setup(me, client_key=key_of(caller), ip=ip))
+
+
+def _saved(me: str, payment_method_id: str, caller: Caller, mandate: Mandate | None, ip: str) -> service.SetupStarted:
+    consent = mandate.model_dump() if mandate is not None else None
+    return service.save_method(me, payment_method_id, client_key=key_of(caller), ip=ip, mandate=consent)
 
 
 def _told(caller: Caller, setup: service.SetupStarted) -> method_schemas.PaymentMethodSetup:
@@ -72,6 +78,7 @@ def _told(caller: Caller, setup: service.SetupStarted) -> method_schemas.Payment
             "client_secret": setup.client_secret if left else None,
             "outcome": setup.outcome or None,
             "payment_method": method,
+            "verification_url": setup.verification_url or None,
         }
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import url_for
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from portal.api import (
 from portal.api.callers import Caller
 from portal.content import language
 from portal.core import config, keyset
+from portal.core.enums import Unknown, parse
 from portal.documents import queries as receipts
 from portal.documents import xrechnung
 from portal.documents.models import Document
@@ -32,6 +33,7 @@ from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, Standing
 from portal.payment_methods.models import PaymentMethod
+from portal.payment_methods.statuses import MandateStatus
 from portal.payments.models import Payment
 from portal.refunds import messages as refund_messages
 from portal.refunds import service as refunds
@@ -107,22 +109,50 @@ def _person(row: User) -> customer_schemas.Person:
 
 
 def payment_method(row: PaymentMethod) -> method_schemas.PaymentMethod:
+    kind = row.abilities
     return method_schemas.PaymentMethod(
         id=row.id,
         stripe_payment_method_id=row.stripe_payment_method_id,
-        type="card",
-        card=method_schemas.CardDetails(
-            brand=row.brand,
-            last4=row.last4,
-            exp_month=row.exp_month,
-            exp_year=row.exp_year,
-            country=row.country,
-            funding=row.funding,
-            is_expired=row.is_expired,
+        type=cast("method_schemas.SavedType", row.kind),
+        label=pages.render("payment_methods/label.txt", method=row),
+        card=_card(row),
+        bank_account=method_schemas.BankAccountDetails(last4=row.last4, country=row.country, bank_name=row.bank_name)
+        if row.last4 and not row.is_card
+        else None,
+        mandate=_mandate(row),
+        can_be_charged=row.can_be_charged,
+        abilities=method_schemas.MethodAbilities(
+            currencies=None if kind.currencies is None else sorted(kind.currencies),
+            partial_refunds=kind.refunds.in_part,
+            refund_days=kind.refunds.days,
+            dispute_days=kind.disputes.days if kind.disputes else None,
+            disputes_are_final=kind.disputes is not None and kind.disputes.final,
+            working_days=kind.working_days,
         ),
         is_default=row.is_default,
         created_at=row.created_at,
     )
+
+
+def _card(row: PaymentMethod) -> method_schemas.CardDetails | None:
+    if row.exp_month is None or row.exp_year is None:
+        return None
+    return method_schemas.CardDetails(
+        brand=row.brand,
+        last4=row.last4,
+        exp_month=row.exp_month,
+        exp_year=row.exp_year,
+        country=row.country,
+        funding=row.funding,
+        is_expired=row.is_expired,
+    )
+
+
+def _mandate(row: PaymentMethod) -> method_schemas.MethodMandate | None:
+    status = parse(MandateStatus, row.mandate_status)
+    if isinstance(status, Unknown):
+        return None
+    return method_schemas.MethodMandate(reference=row.mandate_reference, status=status)
 
 
 # Invoices

@@ -90,6 +90,8 @@ class Company(BaseSettings):
     iban: str = ""
     bic: str = Field(default="", pattern=r"^([A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?)?$")
     bank: str = Field(default="", max_length=70)
+    # By which SEPA debits are recognised on bank statements; Stripe shows it in its dashboard.
+    creditor_id: str = Field(default="", max_length=35)
     support_email: str = "support@example.com"
     website: str = ""
     logo: str = ""  # a file name under static/, or empty for the name in letters
@@ -102,6 +104,15 @@ class Company(BaseSettings):
 
         if value and not iban.is_valid(value):
             raise ValueError("it is no IBAN: a digit is wrong or missing")
+        return "".join(value.split()).upper()
+
+    @field_validator("creditor_id", mode="after")
+    @classmethod
+    def _valid_creditor_id(cls, value: str) -> str:
+        from stdnum.eu import at_02
+
+        if value and not at_02.is_valid(value):
+            raise ValueError("it is no SEPA creditor identifier: a digit is wrong or missing")
         return "".join(value.split()).upper()
 
     @property

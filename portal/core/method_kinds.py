@@ -40,8 +40,8 @@ class MethodKind:
     """One kind. `currencies` is None where it takes all that Stripe charges; `redirects`: the customer approves on a page of the method's.
 
     `working_days` is how long its bank mostly takes until the money is certain, `longest_days` when it must be, both in working days; 0: at
-    once. `saved` and `off_session`: whether it can be kept here, and charged while its owner is not there. `wallet_of` names the kind that
-    Stripe takes it for.
+    once. `saved`: whether it can be kept here, and then charged while its owner is not there; `added`: also without paying, in Stripe's
+    form. `wallet_of` names the kind that Stripe takes it for.
     """
 
     name: str
@@ -51,7 +51,7 @@ class MethodKind:
     working_days: int = 0
     longest_days: int = 0
     saved: bool = False
-    off_session: bool = False
+    added: bool = False
     refunds: Refunds = Refunds()
     disputes: Disputes | None = None
     wallet_of: str = ""
@@ -61,16 +61,18 @@ class MethodKind:
 
 
 _ALL: Final = (
-    MethodKind(CARD, N_("Card"), saved=True, off_session=True, refunds=Refunds(days=None), disputes=Disputes(120)),
+    MethodKind(CARD, N_("Card"), saved=True, added=True, refunds=Refunds(days=None), disputes=Disputes(120)),
     MethodKind("apple_pay", N_("Apple Pay"), refunds=Refunds(days=None), disputes=Disputes(120), wallet_of=CARD),
     MethodKind("google_pay", N_("Google Pay"), refunds=Refunds(days=None), disputes=Disputes(120), wallet_of=CARD),
-    MethodKind("link", N_("Link"), refunds=Refunds(days=None), disputes=Disputes(120)),
+    MethodKind("link", N_("Link"), saved=True, added=True, refunds=Refunds(days=None), disputes=Disputes(120)),
     MethodKind(
         "sepa_debit",
         N_("SEPA debit"),
         _EUR,
         working_days=5,
         longest_days=14,
+        saved=True,
+        added=True,
         disputes=Disputes(13 * 30, final=True),
     ),
     MethodKind(
@@ -79,6 +81,8 @@ _ALL: Final = (
         frozenset({"usd"}),
         working_days=4,
         longest_days=7,
+        saved=True,
+        added=True,
         disputes=Disputes(60, final=True),
     ),
     MethodKind(
@@ -87,6 +91,8 @@ _ALL: Final = (
         frozenset({"gbp"}),
         working_days=6,
         longest_days=9,
+        # Stripe's form does not add it without a payment. Source: Stripe, "Bacs Direct Debit payments in the UK", product support.
+        saved=True,
         disputes=Disputes(13 * 365, final=True),
     ),
     MethodKind("ideal", N_("iDEAL"), _EUR, redirects=True),
@@ -112,8 +118,14 @@ _ALL: Final = (
 KINDS: Final = {kind.name: kind for kind in _ALL}
 """Every kind by its name, in the order in which they are offered."""
 
+SAVED: Final = tuple(name for name, kind in KINDS.items() if kind.saved)
+"""The kinds that a customer can keep, by Stripe's types."""
+
 DEBITS: Final = {name: kind for name, kind in KINDS.items() if kind.longest_days}
 """The direct debits: a payment by one of them is on its way for days before anybody knows that it succeeds."""
+
+WITH_MANDATE: Final = frozenset({*DEBITS, "link"})
+"""What is kept, and debits are charged, by a mandate that its holder gives with it."""
 
 CONFIGURATION_PREFIX: Final = "pmc_"
 # What Stripe may offer under a configuration of payment methods beside these, as of the version of its API that the SDK speaks; an intent

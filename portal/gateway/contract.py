@@ -25,13 +25,50 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class BankAccount:
+    """What a direct debit is taken from, as we may know it. `country` and `bank_name` are empty where Stripe does not say."""
+
+    last4: str
+    country: str = ""
+    bank_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentMethod:
-    """`type` is Stripe's: "card", "sepa_debit", …"""
+    """`type` is Stripe's: "card", "sepa_debit", … What is no card has an `account` or, as Link, neither.
+
+    Two with the same `fingerprint` are the same card, account or wallet; it is empty where nothing tells them apart.
+    """
 
     id: str
     customer_id: str | None
     card: Card | None
     type: str = "card"
+    account: BankAccount | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """A holder's permission for direct debits, as their bank knows it. `status` is Stripe's: "active", "pending", "inactive".
+
+    `reference` is what stands on bank statements; empty for kinds that have none.
+    """
+
+    id: str
+    method_id: str
+    status: str
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """An American account that its holder typed in is verified by small amounts: the page of Stripe's where what arrived is typed, and from
+    when on it should be there.
+    """
+
+    url: str
+    arrives: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +166,7 @@ class Charge:
     checks: CardChecks | None = None
     method_type: str = "card"
     account_last4: str = ""
+    mandate_id: str = ""
     failure_transaction: BalanceTransaction | None = None
 
 
@@ -149,7 +187,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """`types` are Stripe's types of payment method that it can be paid with."""
+    """`types` are Stripe's types of payment method that it can be paid with. With a `verification` it waits for that."""
 
     id: str
     status: str
@@ -164,13 +202,14 @@ class Intent:
     failure: Failure | None = None
     setup_future_usage: str | None = None
     types: tuple[str, ...] = ()
+    verification: Verification | None = None
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SetupIntent:
-    """`attempt_id` names the last try with a card, from its confirmation on: another id is another try."""
+    """`attempt_id` names the last try, from its confirmation on: another id is another try. `mandate_id` is there once one was given."""
 
     id: str
     status: str
@@ -180,6 +219,8 @@ class SetupIntent:
     client_secret: str
     payment_method_id: str | None = None
     attempt_id: str | None = None
+    mandate_id: str | None = None
+    verification: Verification | None = None
     failure: Failure | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 

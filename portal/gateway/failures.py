@@ -108,6 +108,9 @@ OF_DEBITS: Final[dict[str, str]] = {
     "payment_intent_payment_attempt_failed": GENERIC_OF_DEBITS,
 }
 
+# There was not enough money: it may be tried again later.
+LACKS_MONEY: Final = "insufficient_funds"
+
 # The bank wants a code, or another one: a saved card can be tried again with it.
 CODE_REFUSALS: Final = frozenset({"incorrect_cvc", "invalid_cvc"})
 

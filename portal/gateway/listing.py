@@ -134,10 +134,10 @@ class ListCalls:
             for found in listed.auto_paging_iter():
                 yield to_setup_attempt(found)
 
-    def list_cards(self, customer_id: str) -> Iterator[PaymentMethod]:
-        """The cards that a customer keeps at Stripe. Raises MissingAtStripe for a deleted customer."""
+    def list_methods(self, customer_id: str) -> Iterator[PaymentMethod]:
+        """What a customer keeps at Stripe, of every type. Raises MissingAtStripe for a deleted customer."""
         with api_errors():
-            listed = self._client.v1.customers.payment_methods.list(customer_id, {"type": "card", "limit": PAGE})
+            listed = self._client.v1.customers.payment_methods.list(customer_id, {"limit": PAGE})
             for found in listed.auto_paging_iter():
                 yield to_payment_method(found)
 

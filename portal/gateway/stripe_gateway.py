@@ -20,6 +20,7 @@ from portal.gateway.contract import (
     EarlyFraudWarning,
     EvidenceRefused,
     Intent,
+    Mandate,
     MethodConfiguration,
     Misconfigured,
     MissingAtStripe,
@@ -39,6 +40,7 @@ from portal.gateway.translating import (
     to_dispute,
     to_fraud_warning,
     to_intent,
+    to_mandate,
     to_method_configuration,
     to_payment_method,
     to_payout,
@@ -251,20 +253,33 @@ class StripeGateway(ListCalls):
         with api_errors():
             return to_setup(self._client.v1.setup_intents.retrieve(setup_intent_id))
 
-    def confirm_setup(self, setup_intent_id: str, key: str, payment_method_id: str) -> SetupIntent:
+    def confirm_setup(
+        self,
+        setup_intent_id: str,
+        key: str,
+        payment_method_id: str,
+        *,
+        return_url: str = "",
+        mandate: Mapping[str, str] | None = None,
+    ) -> SetupIntent:
         """Try to keep a payment method; where the bank asks for 3-D Secure, the answer waits in requires_action.
+
+        `return_url` and `mandate` as of confirm_intent.
 
         Raises UnusableMethod when Stripe refuses what the call brings, which is the payment method alone; Declined when the bank
         says no; UnexpectedState when it was confirmed before.
         """
         import stripe
 
+        params: dict[str, Any] = {"payment_method": payment_method_id}
+        if mandate:
+            params["mandate_data"] = {"customer_acceptance": {"type": "online", "online": dict(mandate)}}
+        if return_url:
+            params["return_url"] = return_url
         try:
             with making():
                 return to_setup(
-                    self._client.v1.setup_intents.confirm(
-                        setup_intent_id, {"payment_method": payment_method_id}, {"idempotency_key": key}
-                    )
+                    self._client.v1.setup_intents.confirm(setup_intent_id, params, {"idempotency_key": key})  # type: ignore[arg-type]
                 )
         except (MissingAtStripe, Misconfigured) as error:
             if isinstance(error.__cause__, stripe.InvalidRequestError):
@@ -287,13 +302,18 @@ class StripeGateway(ListCalls):
         with api_errors():
             return to_payment_method(self._client.v1.payment_methods.retrieve(payment_method_id))
 
+    def retrieve_mandate(self, mandate_id: str) -> Mandate:
+        """As its holder's bank has it now. Raises MissingAtStripe."""
+        with api_errors():
+            return to_mandate(self._client.v1.mandates.retrieve(mandate_id))
+
     def retrieve_method_configuration(self, configuration_id: str) -> MethodConfiguration:
         """Which payment methods are on in it. Raises MissingAtStripe."""
         with api_errors():
             return to_method_configuration(self._client.v1.payment_method_configurations.retrieve(configuration_id))
 
-    def detach_card(self, payment_method_id: str) -> None:
-        """Let go of a saved card. Raises MissingAtStripe or Misconfigured when it is not attached any more."""
+    def detach_method(self, payment_method_id: str) -> None:
+        """Let go of a saved payment method. Raises MissingAtStripe or Misconfigured when it is not attached any more."""
         with api_errors():
             self._client.v1.payment_methods.detach(payment_method_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from portal.core import clock
 from portal.core.money import Money
 from portal.gateway.contract import (
     BalanceTransaction,
+    BankAccount,
     Card,
     CardChecks,
     Charge,
@@ -16,6 +18,7 @@ from portal.gateway.contract import (
     EarlyFraudWarning,
     Failure,
     Intent,
+    Mandate,
     MethodConfiguration,
     PaymentMethod,
     Payout,
@@ -23,6 +26,7 @@ from portal.gateway.contract import (
     SetupAttempt,
     SetupIntent,
     StripeCustomer,
+    Verification,
     WebhookEndpoint,
 )
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from stripe import Charge as StripeCharge
     from stripe import Customer as StripeCustomerObject
     from stripe import Dispute as StripeDispute
+    from stripe import Mandate as StripeMandate
     from stripe import PaymentIntent
     from stripe import PaymentMethod as StripePaymentMethod
     from stripe import PaymentMethodConfiguration as StripeMethodConfiguration
@@ -50,6 +55,7 @@ def id_of(reference: Any) -> str | None:
 
 def to_intent(found: PaymentIntent) -> Intent:
     charge = found.latest_charge
+    told = getattr(found.next_action, "verify_with_microdeposits", None)
     return Intent(
         id=found.id,
         status=found.status,
@@ -64,12 +70,14 @@ def to_intent(found: PaymentIntent) -> Intent:
         failure=_failure(found.last_payment_error),
         setup_future_usage=found.setup_future_usage,
         types=tuple(found.payment_method_types),
+        verification=Verification(told.hosted_verification_url, clock.from_epoch(told.arrival_date)) if told else None,
         description=found.description or "",
         metadata=plain(found.metadata),
     )
 
 
 def to_setup(found: StripeSetupIntent) -> SetupIntent:
+    told = getattr(found.next_action, "verify_with_microdeposits", None)
     return SetupIntent(
         id=found.id,
         status=found.status,
@@ -79,6 +87,8 @@ def to_setup(found: StripeSetupIntent) -> SetupIntent:
         client_secret=found.client_secret or "",
         payment_method_id=id_of(found.payment_method),
         attempt_id=id_of(found.latest_attempt),
+        mandate_id=id_of(found.mandate),
+        verification=Verification(told.hosted_verification_url, clock.from_epoch(told.arrival_date)) if told else None,
         failure=_failure(found.last_setup_error),
         metadata=plain(found.metadata),
     )
@@ -97,7 +107,35 @@ def to_setup_attempt(found: StripeSetupAttempt) -> SetupAttempt:
 
 
 def to_payment_method(found: StripePaymentMethod) -> PaymentMethod:
-    return PaymentMethod(found.id, id_of(found.customer), _card(getattr(found, "card", None)), found.type)
+    details: Any = getattr(found, found.type, None)
+    last4 = getattr(details, "last4", None)
+    account = None
+    if found.type != "card" and last4:
+        account = BankAccount(last4, getattr(details, "country", None) or "", getattr(details, "bank_name", None) or "")
+    card = _card(getattr(found, "card", None))
+    return PaymentMethod(
+        found.id,
+        id_of(found.customer),
+        card,
+        found.type,
+        account=account,
+        fingerprint=_fingerprint(found.type, details),
+    )
+
+
+def _fingerprint(kind: str, details: Any) -> str:
+    """Stripe's own, or of Link the address that names its owner there, of which nothing else is kept."""
+    email = getattr(details, "email", None) if kind == "link" else None
+    if email:
+        return hashlib.sha256(f"{kind}:{email.lower()}".encode()).hexdigest()[:32]
+    return getattr(details, "fingerprint", None) or ""
+
+
+def to_mandate(found: StripeMandate) -> Mandate:
+    details: Any = getattr(found.payment_method_details, found.payment_method_details.type, None)
+    return Mandate(
+        found.id, id_of(found.payment_method) or "", found.status, reference=getattr(details, "reference", None) or ""
+    )
 
 
 def to_method_configuration(found: StripeMethodConfiguration) -> MethodConfiguration:
@@ -127,6 +165,7 @@ def to_charge(found: StripeCharge) -> Charge:
         checks=_checks(getattr(found.payment_method_details, "card", None)),
         method_type=kind,
         account_last4=getattr(getattr(found.payment_method_details, kind, None), "last4", None) or "",
+        mandate_id=id_of(getattr(getattr(found.payment_method_details, kind, None), "mandate", None)) or "",
         failure_transaction=to_movement(getattr(found, "failure_balance_transaction", None)),
     )
 

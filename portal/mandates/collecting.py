@@ -1,6 +1,6 @@
-"""Collecting an invoice that is paid automatically: the default card is charged off session, once an attempt.
+"""Collecting an invoice that is paid automatically: the default payment method is charged off session, once an attempt.
 
-    collect       begins an attempt (the row says so before Stripe is asked), has payments.service.pay_with_card charge the default card
+    collect       begins an attempt (the row says so before Stripe is asked), has payments.service.pay_with_card charge the default
                   off session under a key made from the collection and the attempt, and writes down what came of it
 
 A crash at any line leaves the attempt begun: whoever comes next goes on with the same key, and the card is charged once. The payment is the
@@ -28,7 +28,8 @@ from portal.invoices.statuses import InvoiceStatus
 from portal.mandates import jobs, policy, queries, statuses
 from portal.mandates.models import Collection, Mandate
 from portal.mandates.statuses import CollectionStatus
-from portal.payment_methods import queries as cards
+from portal.payment_methods import queries as methods
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
@@ -75,8 +76,11 @@ def collect(collection_id: str) -> None:
         log.info("collection_waits", collection_id=collection_id, code=error.code)
         if not close_if_settled(collection_id):
             _wait(collection_id, sent=False)
-    except (NotFound, Invalid) as error:  # the card was removed, or has run out, since the attempt began
-        code = statuses.EXPIRED if error.code == "card_expired" else statuses.NO_CARD
+    except (
+        NotFound,
+        Invalid,
+    ) as error:  # it was removed, has run out, or has lost its mandate, since the attempt began
+        code = statuses.EXPIRED if error.code == "card_expired" else statuses.NO_METHOD
         _fail(collection_id, code, "", "", payment_id=None)
     else:
         crash.point("attempt charged")
@@ -113,21 +117,26 @@ def _comes_later(row: Collection, noticed_at: datetime) -> bool:
 
 
 def _start_attempt(session: Session, row: Collection) -> bool:
-    card = cards.default_card(session, row.customer_id)
-    known_answer = card is not None and _is_final_decline(row, card.stripe_payment_method_id)
+    mandate, invoice = session.get_one(Mandate, row.mandate_id), session.get_one(Invoice, row.invoice_id)
+    method = queries.charged_under(session, mandate, row.customer_id, invoice.currency)
+    known_answer = method is not None and _is_final_decline(row, method.stripe_payment_method_id)
     row.attempts += 1
     row.first_attempt_at = row.first_attempt_at or clock.now()
-    if card is None or known_answer:
-        code = row.failure_code if known_answer else _why_no_card(session, row.customer_id)
+    if method is None or known_answer:
+        code = row.failure_code if known_answer else _why_nothing(session, row.customer_id)
         told = (row.decline_code, row.advice_code) if known_answer else ("", "")
         _note_failure(session, row, code, *told, payment_id=None)
         return False
     row.is_trying = True
-    row.payment_method_id = card.id
-    row.tried_method = card.stripe_payment_method_id
+    row.payment_method_id = method.id
+    row.tried_method = method.stripe_payment_method_id
     row.updated_at = clock.now()
     audit.record(
-        session, "collection.attempt", row.id, {"number": row.attempts, "card": card.id}, customer_id=row.customer_id
+        session,
+        "collection.attempt",
+        row.id,
+        {"number": row.attempts, "method": method.id},
+        customer_id=row.customer_id,
     )
     return True
 
@@ -140,9 +149,9 @@ def _is_final_decline(row: Collection, method_id: str) -> bool:
     return is_final or gateway.wants_card_data(row.advice_code)
 
 
-def _why_no_card(session: Session, customer_id: str) -> str:
-    kept = cards.of_customer(session, customer_id)
-    return statuses.EXPIRED if any(card.is_default and card.is_expired for card in kept) else statuses.NO_CARD
+def _why_nothing(session: Session, customer_id: str) -> str:
+    kept = methods.of_customer(session, customer_id)
+    return statuses.EXPIRED if any(one.is_default and one.is_expired for one in kept) else statuses.NO_METHOD
 
 
 def _conclude(collection_id: str, payment: Payment) -> None:
@@ -209,7 +218,7 @@ def _note_failure(
     if session.get_one(Mandate, row.mandate_id).ended_at is not None:
         end(session, row, CollectionStatus.CANCELED)
         return
-    again_at = policy.next_attempt(row.first_attempt_at or clock.now(), row.attempts)
+    again_at = _next_attempt(session, row)
     if again_at is None:
         log.error("collection_given_up", collection_id=row.id, invoice_id=row.invoice_id)
         end(session, row, CollectionStatus.GIVEN_UP)
@@ -228,6 +237,15 @@ def _note_failure(
         again_at=again_at.isoformat() if again_at else None,
         payment_id=payment_id,
     )
+
+
+def _next_attempt(session: Session, row: Collection) -> datetime | None:
+    """A debit fails days after it was tried, and is tried again for want of money alone."""
+    tried = session.get(PaymentMethod, row.payment_method_id) if row.payment_method_id else None
+    if tried is None or not tried.is_debit or row.failure_code in statuses.NOTHING_TRIED:
+        return policy.next_attempt(row.first_attempt_at or clock.now(), row.attempts)
+    has_no_money = gateway.LACKS_MONEY in {row.failure_code, row.decline_code}
+    return policy.next_debit(row.attempts, clock.now()) if has_no_money else None
 
 
 def close_if_settled(collection_id: str) -> bool:

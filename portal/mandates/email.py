@@ -14,11 +14,11 @@ from portal.core.errors import N_
 from portal.mandates import queries, service, statuses
 from portal.mandates.models import Mandate
 from portal.mandates.statuses import CollectionStatus
-from portal.payment_methods import queries as cards
+from portal.payment_methods.models import PaymentMethod
 
 ASKS_HOLDER: Final = "authentication_required"
 
-_NO_CARD: Final = N_("There is no card that we could charge. Please add one.")
+_NO_METHOD: Final = N_("There is no payment method that we could charge. Please add one.")
 _EXPIRED: Final = N_("Your default card has expired. Please add the new one from your bank, or choose another.")
 
 _CONFIRM_DATA: Final = N_(
@@ -37,7 +37,9 @@ def send_switched(mandate_id: str, *, on: bool) -> None:
 
 
 def send_notice(collection_id: str) -> None:
-    """Tell the customer what is charged, when, and from which card; only then may it be charged.
+    """Tell the customer what is charged, when, and to what; only then may it be charged.
+
+    For a direct debit it is the notice that its scheme asks for: with the account, the mandate's reference and the creditor identifier.
 
     At least once, never twice after it was recorded. The day counts from this mail, however late it is sent.
     """
@@ -46,15 +48,19 @@ def send_notice(collection_id: str) -> None:
         return
     with db.reading() as session:
         customer = session.get_one(Customer, collection.customer_id)
-        card = cards.default_card(session, customer.id)
+        mandate = queries.in_force(session, customer.id)
+        method = queries.charged_under(session, mandate, customer.id, collection.invoice.currency)
     _send(
         customer,
         f"notice:{collection_id}",
-        N_("We will charge invoice %(number)s on %(day)s") if card else N_("We need a card for invoice %(number)s"),
+        N_("We will charge invoice %(number)s on %(day)s")
+        if method
+        else N_("We need a payment method for invoice %(number)s"),
         "notice",
         invoice=collection.invoice,
         charge_on=collection.charge_on,
-        card=card,
+        method=method,
+        creditor_id=config.current().company.creditor_id,
         number=collection.invoice.number,
         day=date_text(collection.charge_on, supported(customer.language)),
     )
@@ -77,13 +83,14 @@ def send_failure(
     with db.reading() as session:
         collection = queries.collection(session, collection_id)
         customer = session.get_one(Customer, collection.customer_id)
+        tried = session.get(PaymentMethod, collection.payment_method_id) if collection.payment_method_id else None
     if collection.status in {CollectionStatus.PAID, CollectionStatus.CANCELED}:
         return
     asks_holder = ASKS_HOLDER in {code, decline_code} and payment_id is not None
     subject = (
         N_("Please confirm the payment of invoice %(number)s")
         if asks_holder
-        else N_("We could not charge your card for invoice %(number)s")
+        else N_("We could not charge your payment method for invoice %(number)s")
     )
     path = f"/payments/{payment_id}/pay" if payment_id else f"/payments/invoices/{collection.invoice_id}"
     _send(
@@ -94,7 +101,8 @@ def send_failure(
         invoice=collection.invoice,
         number=collection.invoice.number,
         asks_holder=asks_holder,
-        advice=translate(_advice(code, decline_code, advice_code), supported(customer.language)),
+        by_debit=tried is not None and tried.is_debit and code not in statuses.NOTHING_TRIED,
+        advice=translate(_advice(code, decline_code, advice_code, tried), supported(customer.language)),
         again_at=datetime.fromisoformat(again_at) if again_at else None,
         link=config.current().base_url + path,
     )
@@ -105,6 +113,7 @@ def send_to_staff(collection_id: str) -> None:
     with db.reading() as session:
         collection = queries.collection(session, collection_id)
         customer = session.get_one(Customer, collection.customer_id)
+        tried = session.get(PaymentMethod, collection.payment_method_id) if collection.payment_method_id else None
     settings = config.current()
     locale = settings.staff_language
     mail.send(
@@ -121,16 +130,16 @@ def send_to_staff(collection_id: str) -> None:
         customer=customer,
         invoice=collection.invoice,
         collection=collection,
-        why=translate(_advice(collection.failure_code, collection.decline_code, collection.advice_code), locale),
+        why=translate(_advice(collection.failure_code, collection.decline_code, collection.advice_code, tried), locale),
     )
 
 
-def _advice(code: str, decline_code: str, advice_code: str) -> str:
+def _advice(code: str, decline_code: str, advice_code: str, tried: PaymentMethod | None) -> str:
     """What a customer is told of a charge that failed, in English as it stands in the catalogues."""
-    own = {statuses.NO_CARD: _NO_CARD, statuses.EXPIRED: _EXPIRED}.get(code)
+    own = {statuses.NO_METHOD: _NO_METHOD, statuses.EXPIRED: _EXPIRED}.get(code)
     if own is None and gateway.wants_card_data(advice_code):
         return _CONFIRM_DATA
-    return own or gateway.advice(code, decline_code)
+    return own or gateway.advice(code, decline_code, debit=tried is not None and tried.is_debit)
 
 
 def _send(customer: Customer, key: str, subject: str, template: str, **facts: Any) -> None:

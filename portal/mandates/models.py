@@ -18,7 +18,7 @@ _ACTIVE: Final = text("status IN (" + ", ".join(f"'{status}'" for status in sort
 
 
 class Mandate(Base):
-    """A customer's permission to charge their default card: who gave it, when, from where, and in which words.
+    """A customer's permission to charge their default payment method: who gave it, when, from where, and in which words.
 
     A customer has at most one that is in force. Ended ones stay, as the evidence for what was charged under them.
     """
@@ -32,6 +32,8 @@ class Mandate(Base):
     ip: Mapped[str] = mapped_column(String(45))
     language: Mapped[str] = mapped_column(String(8))
     terms: Mapped[str] = mapped_column(Text)  # as it was shown, a line a sentence
+    # Whether the words that were agreed to allow any kind of payment method; older ones speak of cards.
+    any_kind: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
 

@@ -1,4 +1,4 @@
-"""When a card is charged by itself, and when again; and the words that a customer agrees to."""
+"""When a payment method is charged by itself, and when again; and the words that a customer agrees to."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from portal.core.errors import N_
 NOTICE: Final = timedelta(hours=72)
 # A notice that is being sent now has left within this time, so that the day that it names holds also around midnight.
 MAIL_TAKES: Final = timedelta(minutes=10)
+# How often a direct debit is tried: a bank that refuses it for another reason than missing money refuses the next one, too. Source: Nacha,
+# "Reinitiation of returned entries" (at most twice more); Stripe, "SEPA Direct Debit payments" (failures that may be retried).
+DEBIT_ATTEMPTS: Final = 2
 # After a first decline the card is tried again so many days after that first try, and then no more. The words below say so.
 RETRY_AFTER_DAYS: Final = (1, 3, 7)
 
 TERMS: Final = (
     N_(
-        "I allow %(company)s to charge my default card for each of my invoices, in its full amount and "
+        "I allow %(company)s to charge my default payment method for each of my invoices, in its full amount and "
         "on its due date, until I turn this off."
     ),
     N_(
@@ -28,8 +31,8 @@ TERMS: Final = (
     ),
     N_(
         "If a charge fails, it is retried 1, 3 and 7 days after the first attempt, unless my bank has "
-        "refused the card permanently. After that I am notified, and nothing more is charged "
-        "automatically for that invoice."
+        "refused permanently. A direct debit is retried once, if there was not enough money, 3 days after I am notified. "
+        "After that I am notified, and nothing more is charged automatically for that invoice."
     ),
     N_(
         "I can turn this off at any time under Automatic payment; charges that have not been sent to my "
@@ -61,6 +64,11 @@ def charge_day(due_on: date, now: datetime) -> date:
 def charged_from(day: date, noticed_at: datetime) -> datetime:
     """From when on the card may be charged: the day has begun where the company is, and NOTICE has passed since the mail."""
     return max(company_days.begins(day), noticed_at + NOTICE)
+
+
+def next_debit(attempts: int, now: datetime) -> datetime | None:
+    """When a direct debit that failed for want of money is tried again, whose notice is sent now; None when it was the last one."""
+    return company_days.begins(soonest_day(now)) if attempts < DEBIT_ATTEMPTS else None
 
 
 def next_attempt(first_attempt_at: datetime, attempts: int) -> datetime | None:

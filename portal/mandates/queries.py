@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 from portal.core import clock, company_days
 from portal.core.db import inline_literals
 from portal.core.errors import NotFound
+from portal.core.method_kinds import CARD
 from portal.invoices import queries as invoices
 from portal.invoices import statuses as invoice_statuses
 from portal.invoices.models import Invoice
@@ -20,7 +21,7 @@ from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
 from portal.mandates.statuses import ACTIVE, CollectionStatus
-from portal.payment_methods import queries as cards
+from portal.payment_methods import queries as methods
 from portal.payment_methods.models import PaymentMethod
 
 # What the page shows of what comes; the rest stands with the invoices.
@@ -40,9 +41,19 @@ class Planned:
 
 
 def in_force(session: Session, customer_id: str, *, lock: bool = False) -> Mandate | None:
-    """The mandate under which this customer's card may be charged now."""
+    """The mandate under which this customer's default payment method may be charged now."""
     query = select(Mandate).where(Mandate.customer_id == customer_id, Mandate.ended_at.is_(None))
     return session.execute(query.with_for_update() if lock else query).scalar_one_or_none()
+
+
+def charged_under(
+    session: Session, mandate: Mandate | None, customer_id: str, currency: str | None = None
+) -> PaymentMethod | None:
+    """The default payment method, if the mandate allows its kind and it takes the currency; without one, what a new one would charge."""
+    method = methods.default_method(session, customer_id)
+    if method is None or (mandate is not None and not mandate.any_kind and not method.is_card):
+        return None
+    return method if currency is None or method.takes(currency) else None
 
 
 def planned(session: Session, customer_id: str, mandate: Mandate | None) -> list[Planned]:
@@ -68,11 +79,12 @@ def planned(session: Session, customer_id: str, mandate: Mandate | None) -> list
 
 
 def _mandate_covers(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """That there is a mandate in force with a card to charge, for which these conditions hold."""
+    """That there is a mandate in force with something to charge, for which these conditions hold."""
     return (
         select(Mandate.id)
         .join(PaymentMethod, PaymentMethod.customer_id == Mandate.customer_id)
-        .where(Mandate.customer_id == Invoice.customer_id, Mandate.ended_at.is_(None), cards.is_good_default())
+        .where(Mandate.customer_id == Invoice.customer_id, Mandate.ended_at.is_(None), methods.is_good_default())
+        .where(or_(Mandate.any_kind, PaymentMethod.kind == CARD), methods.takes(Invoice.currency))
         .where(*conditions)
         .correlate(Invoice)
         .exists()
@@ -182,9 +194,9 @@ def settled_elsewhere(session: Session, most: int) -> list[str]:
     )
 
 
-@cards.tells_uses
-def _charged_by_itself(session: Session, method_ids: Sequence[str]) -> Iterator[cards.Use]:
-    """A default card is what a mandate charges: the mandate itself, and each collection that has begun."""
+@methods.tells_uses
+def _charged_by_itself(session: Session, method_ids: Sequence[str]) -> Iterator[methods.Use]:
+    """The default is what a mandate charges: the mandate itself, and each collection that has begun."""
     defaults = session.execute(
         select(PaymentMethod, Mandate)
         .join(Mandate, (Mandate.customer_id == PaymentMethod.customer_id) & Mandate.ended_at.is_(None))
@@ -194,11 +206,13 @@ def _charged_by_itself(session: Session, method_ids: Sequence[str]) -> Iterator[
             PaymentMethod.removed_at.is_(None),
         )
     )
-    for card, mandate in defaults:
-        begun = [one for one in planned(session, card.customer_id, mandate) if one.collection is not None]
+    for method, mandate in defaults:
+        if not mandate.any_kind and not method.is_card:
+            continue
+        begun = [one for one in planned(session, method.customer_id, mandate) if one.collection is not None]
         if not begun:
-            yield cards.Use(card.stripe_payment_method_id, "", None, kind=cards.MANDATE)
+            yield methods.Use(method.stripe_payment_method_id, "", None, kind=methods.MANDATE)
         for one in begun:
-            yield cards.Use(
-                card.stripe_payment_method_id, one.invoice.number, one.invoice.amount_due, kind=cards.MANDATE
+            yield methods.Use(
+                method.stripe_payment_method_id, one.invoice.number, one.invoice.amount_due, kind=methods.MANDATE
             )

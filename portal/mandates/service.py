@@ -4,7 +4,7 @@ What happens to an invoice of a customer with a mandate, each step in a transact
 
     sweep         finds what is due, every few minutes: notices, attempts, and what was paid elsewhere
     send_notice   writes the Collection; the mail of the notice fixes the day, and nothing is charged before policy.NOTICE after it
-    collecting.collect    charges the card on its day, and writes down what came of it
+    collecting.collect    charges the default payment method on its day, and writes down what came of it
 
 Locks are taken in this order: mandate, collection, invoice, audit head.
 """
@@ -27,7 +27,7 @@ from portal.invoices.models import Invoice
 from portal.mandates import collecting, jobs, policy, queries, statuses
 from portal.mandates.models import Collection, Mandate
 from portal.mandates.statuses import CollectionStatus
-from portal.payment_methods import queries as cards
+from portal.payment_methods import queries as methods
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +36,9 @@ BATCH: Final = 200
 MOST_BATCHES: Final = 20
 
 
-class NoCard(Conflict):
-    code = "no_default_card"
-    message = N_("Please add a card first: automatic payments use your default card.")
+class NoMethod(Conflict):
+    code = "no_default_payment_method"
+    message = N_("Please add a payment method first: automatic payments use your default one.")
 
 
 class TermsChanged(Conflict):
@@ -52,19 +52,21 @@ class TermsChanged(Conflict):
 def switch_on(customer_id: str, user_id: str, *, ip: str, locale: str, agreed: str) -> Mandate:
     """Give the mandate, in the words that `agreed` (policy.digest) names; they are kept as they were shown, with date and address.
 
-    A second call changes nothing and returns the mandate in force. Raises NoCard without a good default card, and WordingChanged
+    A second call changes nothing and returns the mandate in force. Raises NoMethod without a default that can be charged, and TermsChanged
     when other words were shown.
     """
     sentences = policy.terms(config.current().company.name, locale)
     with db.transaction() as session:
         accounts.customer(session, customer_id, lock=True)
-        known = queries.in_force(session, customer_id)
-        if known is not None:
+        known = queries.in_force(session, customer_id, lock=True)
+        if known is not None and known.any_kind:
             return known
         if agreed != policy.digest(sentences):
             raise TermsChanged
-        if cards.default_card(session, customer_id) is None:
-            raise NoCard
+        if methods.default_method(session, customer_id) is None:
+            raise NoMethod
+        if known is not None:  # its words speak of cards alone, and these replace it
+            _end(session, known, user_id)
         mandate = Mandate(
             id=new_id("mnd"),
             customer_id=customer_id,
@@ -73,6 +75,7 @@ def switch_on(customer_id: str, user_id: str, *, ip: str, locale: str, agreed: s
             ip=ip[:45],
             language=locale,
             terms="\n".join(sentences),
+            any_kind=True,
         )
         session.add(mandate)
         session.flush()
@@ -92,18 +95,22 @@ def switch_off(customer_id: str, user_id: str) -> None:
 def end(session: Session, customer_id: str, user_id: str | None) -> None:
     """Likewise, in the caller's transaction: also when the customer is deactivated, which the company's own systems do without a user."""
     mandate = queries.in_force(session, customer_id, lock=True)
-    if mandate is None:
-        return
+    if mandate is not None:
+        _end(session, mandate, user_id)
+        jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=0)
+
+
+def _end(session: Session, mandate: Mandate, user_id: str | None) -> None:
     mandate.ended_at = clock.now()
     mandate.ended_by = user_id
-    audit.record(session, "mandate.ended", mandate.id, customer_id=customer_id)
+    session.flush()
+    audit.record(session, "mandate.ended", mandate.id, customer_id=mandate.customer_id)
     for row in session.execute(
         select(Collection)
         .where(Collection.mandate_id == mandate.id, Collection.status.in_(statuses.ACTIVE), ~Collection.is_trying)
         .with_for_update()
     ).scalars():
         collecting.end(session, row, CollectionStatus.CANCELED)
-    jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=0)
 
 
 # The worker's part: what is due
@@ -199,7 +206,7 @@ def schedule(collection_id: str) -> Collection | None:
 
 
 def mark_noticed(collection_id: str) -> None:
-    """The notice is out: from its day on, and not before NOTICE, the card may be charged. A second call keeps the first moment."""
+    """The notice is out: from its day on, and not before NOTICE, the money may be collected. A second call keeps the first moment."""
     with db.transaction() as session:
         row = collecting.locked(session, collection_id)
         if row.noticed_at is None:

@@ -11,7 +11,6 @@ from portal.content import language
 from portal.core import config, db
 from portal.core.errors import Conflict
 from portal.mandates import policy, queries, service
-from portal.payment_methods import queries as cards
 from portal.web.guards import customer_id, customers_only, payers_only, recently_proved
 from portal.web.pages import limiter, page, reader_language, see_other
 
@@ -25,10 +24,18 @@ def index() -> Response:
     with db.reading() as session:
         mandate = queries.in_force(session, me)
         planned = queries.planned(session, me, mandate)
-        card = cards.default_card(session, me)
+        method = queries.charged_under(session, mandate, me)
+        # What may be charged once the newer words are agreed to, of which older ones do not speak.
+        other = None if method is not None or mandate is None else queries.charged_under(session, None, me)
     words = policy.terms(config.current().company.name, reader_language())
     return page(
-        "mandates/index.html", mandate=mandate, planned=planned, card=card, words=words, agreed=policy.digest(words)
+        "mandates/index.html",
+        mandate=mandate,
+        planned=planned,
+        method=method,
+        other=other,
+        words=words,
+        agreed=policy.digest(words),
     )
 
 
@@ -39,7 +46,7 @@ def index() -> Response:
 def switch_on() -> AnyResponse:
     """The tick is the customer's signature: without it nothing happens."""
     if request.form.get("agree") != "yes":
-        flash(gettext("Please tick “I agree to this” so that we may charge your card."), "error")
+        flash(gettext("Please tick “I agree to this” so that we may charge your payment method."), "error")
         return see_other("mandates.index")
     try:
         service.switch_on(
@@ -68,7 +75,7 @@ def switch_off() -> AnyResponse:
 @bp.get("/summary")
 @customers_only
 def summary() -> Response:
-    """Whether it is on, as a part of the page of cards."""
+    """Whether it is on, as a part of the page of payment methods."""
     with db.reading() as session:
         mandate = queries.in_force(session, customer_id())
     return page("mandates/summary.html", partial="mandates/_summary.html", mandate=mandate)
@@ -81,11 +88,12 @@ def of_invoice(invoice_id: str) -> Response:
     me = customer_id()
     with db.reading() as session:
         planned = queries.planned_for(session, invoice_id, me)
-        card = cards.default_card(session, me)
+        mandate = queries.in_force(session, me)
+        method = queries.charged_under(session, mandate, me, planned.invoice.currency) if planned else None
     return page(
         "mandates/of_invoice.html",
         partial="mandates/_of_invoice.html",
         planned=planned,
-        card=card,
+        method=method,
         invoice_id=invoice_id,
     )

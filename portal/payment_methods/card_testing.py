@@ -28,6 +28,7 @@ from portal.accounts.models import Customer
 from portal.core import clock, config, db, networks, reach
 from portal.core.db import new_id
 from portal.core.errors import N_, RateLimited
+from portal.core.method_kinds import CARD
 from portal.gateway import Failure
 from portal.payment_methods import queries
 from portal.payment_methods.models import CardAttempt
@@ -120,7 +121,7 @@ def fail(session: Session, customer_id: str, attempt: str, fingerprint: str, *su
     )
     network = session.scalar(of_subjects.order_by(CardAttempt.at.desc()).limit(1))
     close(session, customer_id, *subjects)
-    if queries.duplicate(session, customer_id, fingerprint) is not None:
+    if queries.duplicate(session, customer_id, CARD, fingerprint) is not None:
         return
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     row = {

@@ -1,4 +1,4 @@
-"""Holding the kept cards against Stripe's, once a day: a webhook about a card may have been lost."""
+"""Holding the kept payment methods against Stripe's, once a day: a webhook about one may have been lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 from portal import gateway
 from portal.accounts.models import Customer
-from portal.core import clock, db
+from portal.core import clock, db, method_kinds
 from portal.payment_methods import jobs, keeping, queries, stripe_customers
 
 log = structlog.get_logger(__name__)
@@ -20,7 +20,7 @@ LONGEST_CHUNK: Final = timedelta(seconds=60)
 
 
 def compare(customer_id: str) -> None:
-    """Bring one customer's cards in line with Stripe's list of them: added, changed and removed ones.
+    """Bring one customer's payment methods in line with Stripe's list of them: added, changed and removed ones.
 
     The list shows what differs; only that is fetched and judged, by `keeping.upsert`, as if its webhook had come. So a stale update
     never wins, and a second call changes nothing. A customer that was deleted at Stripe is lost here, too. Raises the
@@ -32,13 +32,17 @@ def compare(customer_id: str) -> None:
     if stripe_customer is None:
         return
     try:
-        listed = {method.id: method.card for method in gateway.current().list_cards(stripe_customer)}
+        listed = {
+            method.id: method
+            for method in gateway.current().list_methods(stripe_customer)
+            if method.type in method_kinds.SAVED
+        }
     except gateway.MissingAtStripe:
         stripe_customers.detach_customer(stripe_customer)
         return
     for method_id in sorted(kept.keys() | listed.keys()):
-        row, card = kept.get(method_id), listed.get(method_id)
-        if row is None or card is None or keeping.changes(row, card):
+        row, method = kept.get(method_id), listed.get(method_id)
+        if row is None or method is None or keeping.changes(row, method):
             keeping.upsert(method_id)
 
 
@@ -54,7 +58,7 @@ def compare_chunk(day: str, after: str) -> None:
         try:
             compare(customer_id)
         except Exception as error:  # whatever it was, it concerns this customer alone
-            log.warning("cards_not_compared", customer_id=customer_id, exc_info=error)
+            log.warning("payment_methods_not_compared", customer_id=customer_id, exc_info=error)
         after = customer_id
         if clock.now() - began > LONGEST_CHUNK:
             break

@@ -1,4 +1,4 @@
-"""Saved cards."""
+"""Saved payment methods."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from portal.payment_methods import job_handlers, views
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
-    blueprints=(views.bp,),
+    blueprints=(views.bp, views.former),
     jobs=(job_handlers,),
     navigation=(
-        NavigationEntry("payment_methods.index", "card", N_("Cards"), 40, frozenset({"payment_methods", "mandates"})),
+        NavigationEntry(
+            "payment_methods.index", "card", N_("Payment methods"), 40, frozenset({"payment_methods", "mandates"})
+        ),
     ),
 )

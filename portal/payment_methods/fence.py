@@ -14,7 +14,7 @@ import structlog
 from portal import gateway
 from portal.core import config, method_kinds
 from portal.core.errors import N_, Invalid
-from portal.core.method_kinds import CARD, DEBITS, KINDS
+from portal.core.method_kinds import CARD, DEBITS, KINDS, SAVED, WITH_MANDATE
 from portal.gateway import PaymentMethod as StripePaymentMethod
 
 log = structlog.get_logger(__name__)
@@ -61,8 +61,12 @@ def asked_of_payment() -> dict[str, Any]:
 
 def asked_of_setup() -> dict[str, Any]:
     """The same for a setup, as gateway.create_setup takes it: what can be kept here."""
-    names = [name for name, kind in KINDS.items() if kind.saved and not kind.wallet_of]
-    return {"types": [name for name in names if configuration() or name in config.current().payment_methods]}
+    return {"types": [name for name in savable() if KINDS[name].added]}
+
+
+def savable() -> list[str]:
+    """What can be kept here, by Stripe's types, also while paying."""
+    return [name for name in SAVED if configuration() or name in config.current().payment_methods]
 
 
 def may_leave(asked: Mapping[str, Any]) -> bool:
@@ -93,12 +97,12 @@ def check(method: StripePaymentMethod, *, saving: bool = False, agreed: bool = F
     kind = method_kinds.of_payment(method.type, method.card.wallet if method.card else "")
     allowed = kind is not None and (method.type in BY_REFERENCE or method.type in DEBITS)
     if saving:
-        allowed = allowed and method.type in asked_of_setup()["types"]
+        allowed = allowed and method.type in savable()
     if not configuration() and kind is not None:
         allowed = allowed and kind.name in config.current().payment_methods
     if not allowed:
         raise NotAccepted
-    if method.type in DEBITS and not agreed:
+    if (method.type in DEBITS or (saving and method.type in WITH_MANDATE)) and not agreed:
         raise MandateMissing
 
 

@@ -3,10 +3,24 @@
 from datetime import date
 
 from portal.core import company_days, db, metrics
-from portal.payment_methods import card_testing, comparison, details, fence, jobs, keeping, reminders, setups
+from portal.payment_methods import (
+    bank_mandates,
+    card_testing,
+    comparison,
+    details,
+    fence,
+    jobs,
+    keeping,
+    reminders,
+    setups,
+    verifying,
+)
 
 jobs.upsert.handler(keeping.upsert)
 jobs.detach.handler(keeping.detach)
+jobs.follow_mandate.handler(bank_mandates.follow)
+jobs.mail_mandate_ended.handler(bank_mandates.mail_ended)
+jobs.mail_verification.handler(verifying.mail_setup)
 jobs.follow_up.handler(setups.follow_up)
 jobs.remind.handler(reminders.remind)
 jobs.mail_refused_detail.handler(details.mail_refused)

@@ -1,4 +1,4 @@
-"""The jobs of saved cards, and one that `payments` does: what each is given. They are done in `job_handlers`."""
+"""The jobs of payment methods, and one that `payments` does: what each is given. They are done in `job_handlers`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,22 @@ def upsert(stripe_payment_method_id: str) -> None:
 
 @job("payment_methods.detach", once_per=("stripe_payment_method_id",))
 def detach(stripe_payment_method_id: str) -> None:
-    """Detach a payment method at Stripe unless a kept card needs it."""
+    """Detach a payment method at Stripe unless a kept one needs it."""
+
+
+@job("payment_methods.follow_mandate")
+def follow_mandate(stripe_mandate_id: str) -> None:
+    """Bring what is kept of a mandate at a bank in line with Stripe."""
+
+
+@job("payment_methods.mail_mandate_ended", once_per=("stripe_mandate_id",), lane=Lane.MESSAGES)
+def mail_mandate_ended(payment_method_id: str, stripe_mandate_id: str) -> None:
+    """Tell a customer that a mandate at their bank has ended."""
+
+
+@job("payment_methods.mail_verification", once_per=("setup_id",), lane=Lane.MESSAGES)
+def mail_verification(setup_id: str) -> None:
+    """Tell a customer where they type which small amounts have arrived in the account that they add."""
 
 
 @job("payment_methods.follow_up", once_per=("setup_id",))
@@ -28,7 +43,7 @@ def requeue_lost_jobs() -> None:
 
 @job("payment_methods.compare", once_per=("day", "after"), every_seconds=24 * 3600)
 def compare(day: str = "", after: str = "") -> None:
-    """Compare the cards of the next customers beyond `after` with Stripe; a chunk leaves the job for the next one."""
+    """Compare the payment methods of the next customers beyond `after` with Stripe; a chunk leaves the job for the next one."""
 
 
 @job("payment_methods.remind", every_seconds=3600)
@@ -48,7 +63,7 @@ def mail_refused_detail(customer_id: str, detail: str) -> None:
 
 @job("payment_methods.sweep", every_seconds=3600)
 def sweep() -> None:
-    """Forget old attempts to add a card."""
+    """Forget old attempts of cards."""
 
 
 @job("payment_methods.compare_offer", every_seconds=24 * 3600)

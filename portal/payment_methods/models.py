@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core import company_days
+from portal.core import company_days, method_kinds
 from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.enums import EnumText, Unknown
+from portal.core.method_kinds import CARD, MethodKind
 from portal.core.synced_rows import Mirror
-from portal.payment_methods.statuses import SetupOutcome, SetupStatus
+from portal.payment_methods.statuses import MandateStatus, SetupOutcome, SetupStatus
 
 # Ids begin with this word. Stripe's own, which apps may give instead, begin with pm_, card_ or src_: neither is taken for the other.
 ID_PREFIX: Final = "method"
@@ -37,20 +38,29 @@ def reminder_at(last_day: date) -> int | None:
 
 
 class PaymentMethod(Base):
-    """A saved card; other kinds have a place here when they are taken."""
+    """What a customer keeps to pay with: a card, a bank account that is debited, or Link. `kind` is Stripe's type of it.
+
+    `brand` is a card's, `bank_name` an account's, where Stripe tells it; `last4` is empty of Link. Cards alone expire. The mandate is the
+    one at the bank, by which an account is debited; `mandate_status` is empty where Stripe has not told of one.
+    """
 
     __tablename__ = "payment_methods"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     stripe_payment_method_id: Mapped[str] = mapped_column(String(64), unique=True)
-    brand: Mapped[str] = mapped_column(String(20))
-    last4: Mapped[str] = mapped_column(String(4))
-    exp_month: Mapped[int] = mapped_column(Integer)
-    exp_year: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(String(30), default=CARD, server_default=CARD)
+    brand: Mapped[str] = mapped_column(String(20), default="")
+    bank_name: Mapped[str] = mapped_column(String(80), default="", server_default="")
+    last4: Mapped[str] = mapped_column(String(4), default="")
+    exp_month: Mapped[int | None] = mapped_column(Integer)
+    exp_year: Mapped[int | None] = mapped_column(Integer)
     country: Mapped[str] = mapped_column(String(2), default="")
     funding: Mapped[str] = mapped_column(String(20), default="")
     fingerprint: Mapped[str] = mapped_column(String(40), default="")
+    stripe_mandate_id: Mapped[str | None] = mapped_column(String(64))
+    mandate_reference: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    mandate_status: Mapped[str] = mapped_column(String(20), default="", server_default="")
     is_default: Mapped[bool] = mapped_column(Boolean, default=False)
     # The last reminder of this expiry that was sent, as one of REMINDER_DAYS; another expiry has had none.
     reminded_days: Mapped[int | None] = mapped_column(Integer)
@@ -68,6 +78,7 @@ class PaymentMethod(Base):
             sqlite_where=_KEPT,
             postgresql_where=_KEPT,
         ),
+        Index("ix_payment_methods_mandate", "stripe_mandate_id"),
         Index("ix_payment_methods_last4", "last4", "created_at"),
         Index(
             "uq_payment_methods_default", "customer_id", unique=True, sqlite_where=_DEFAULT, postgresql_where=_DEFAULT
@@ -75,22 +86,51 @@ class PaymentMethod(Base):
     )
 
     @property
-    def last_day(self) -> date:
-        """A card is good until the last day of its month."""
+    def last_day(self) -> date | None:
+        """A card is good until the last day of its month; nothing else expires."""
+        if self.exp_year is None or self.exp_month is None:
+            return None
         return last_day_of_month(self.exp_year, self.exp_month)
 
     @property
+    def is_card(self) -> bool:
+        return self.kind == CARD
+
+    @property
+    def is_debit(self) -> bool:
+        return self.kind in method_kinds.DEBITS
+
+    @property
+    def abilities(self) -> MethodKind:
+        """What it can do, as everything of its kind."""
+        return method_kinds.KINDS[self.kind]
+
+    @property
     def is_expired(self) -> bool:
-        return self.last_day < company_days.today()
+        return self.last_day is not None and self.last_day < company_days.today()
 
     @property
     def expires_soon(self) -> bool:
-        return not self.is_expired and self.last_day - company_days.today() <= EXPIRES_SOON
+        last_day = self.last_day
+        return last_day is not None and not self.is_expired and last_day - company_days.today() <= EXPIRES_SOON
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether its holder, or their bank, has ended its mandate."""
+        return self.mandate_status == MandateStatus.INACTIVE
+
+    @property
+    def can_be_charged(self) -> bool:
+        return not self.is_expired and not self.is_revoked
+
+    def takes(self, currency: str) -> bool:
+        return self.abilities.takes(currency)
 
     @property
     def reminder_due(self) -> int | None:
         """The reminder that its customer should have had by now and has not, as one of REMINDER_DAYS."""
-        days = reminder_at(self.last_day) if self.removed_at is None else None
+        last_day = self.last_day
+        days = reminder_at(last_day) if self.removed_at is None and last_day is not None else None
         had = self.reminded_days
         return days if days is not None and (had is None or had > days) else None
 
@@ -108,8 +148,12 @@ class PaymentMethodSetup(Mirror, Base):
     client_key: Mapped[str] = mapped_column(String(80))
     status: Mapped[SetupStatus | Unknown] = mapped_column(EnumText(SetupStatus, 40), default=SetupStatus.CREATED)
     stripe_setup_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
-    # The card that an app asked to save by its reference; none where it is typed in a browser.
+    # What an app asked to save by its reference; none where it is typed in a browser. With which "ip_address" and "user_agent" the
+    # holder of a bank account agreed there to be debited, until it is answered.
     stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
+    mandate: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    # The page of Stripe's where its holder types which small amounts arrived, while that is waited for.
+    verification_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
     stripe_attempt_id: Mapped[str | None] = mapped_column(String(64))
     failed_attempts: Mapped[int] = mapped_column(Integer, default=0)
     failure_code: Mapped[str] = mapped_column(String(60), default="")

@@ -1,4 +1,4 @@
-"""Reading saved cards; nothing here commits."""
+"""Reading saved payment methods; nothing here commits."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, and_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.accounts.models import Customer
-from portal.core import company_days
+from portal.core import company_days, method_kinds
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.payment_methods import jobs
@@ -24,10 +24,10 @@ from portal.payment_methods.models import (
     last_day_of_month,
     reminder_at,
 )
-from portal.payment_methods.statuses import WAITING_FOR_CUSTOMER, SetupStatus
+from portal.payment_methods.statuses import WAITING_FOR_CUSTOMER, MandateStatus, SetupStatus
 
 # More than anyone keeps; the page shows no pager.
-MOST_CARDS: Final = 50
+MOST_KEPT: Final = 50
 
 
 # What a use is: a payment that is not finished, or what is charged by itself.
@@ -58,51 +58,65 @@ def tells_uses(finder: UseFinder) -> UseFinder:
     return finder
 
 
-def uses(session: Session, cards: Sequence[PaymentMethod]) -> dict[str, list[Use]]:
-    """What depends on each of these cards, by the card's id; cards without any are left out."""
-    card_of = {card.stripe_payment_method_id: card.id for card in cards}
+def uses(session: Session, methods: Sequence[PaymentMethod]) -> dict[str, list[Use]]:
+    """What depends on each of these payment methods, by its id; those without any are left out."""
+    id_of = {method.stripe_payment_method_id: method.id for method in methods}
     found: dict[str, list[Use]] = {}
     for finder in _use_finders:
-        for use in finder(session, list(card_of)):
-            found.setdefault(card_of[use.method_id], []).append(use)
+        for use in finder(session, list(id_of)):
+            found.setdefault(id_of[use.method_id], []).append(use)
     return found
 
 
-def of_customer(session: Session, customer_id: str) -> list[PaymentMethod]:
-    """The cards a customer keeps, the default first, then the newest."""
-    return list(
+def of_customer(session: Session, customer_id: str, *, payable_in: str = "") -> list[PaymentMethod]:
+    """The payment methods a customer keeps, the default first, then the newest; with `payable_in` those alone that can pay in it."""
+    kept = list(
         session.execute(
             select(PaymentMethod)
             .where(PaymentMethod.customer_id == customer_id, PaymentMethod.removed_at.is_(None))
             .order_by(PaymentMethod.is_default.desc(), PaymentMethod.created_at.desc(), PaymentMethod.id.desc())
-            .limit(MOST_CARDS)
+            .limit(MOST_KEPT)
         ).scalars()
     )
+    return [one for one in kept if one.can_be_charged and one.takes(payable_in)] if payable_in else kept
 
 
-def default_card(session: Session, customer_id: str) -> PaymentMethod | None:
-    """The card that is charged when nobody chooses another; None when there is none, or it has expired."""
-    card = session.execute(
+def default_method(session: Session, customer_id: str) -> PaymentMethod | None:
+    """What is charged when nobody chooses another one; None when there is none, or it cannot be charged any more."""
+    method = session.execute(
         select(PaymentMethod).where(
             PaymentMethod.customer_id == customer_id, PaymentMethod.is_default, PaymentMethod.removed_at.is_(None)
         )
     ).scalar_one_or_none()
-    return None if card is None or card.is_expired else card
+    return method if method is not None and method.can_be_charged else None
+
+
+def takes(currency: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """In a question: that a PaymentMethod can pay in the currency of a row."""
+    kinds = [method_kinds.KINDS[name] for name in method_kinds.SAVED]
+    of_all = PaymentMethod.kind.in_([kind.name for kind in kinds if kind.currencies is None])
+    some = (
+        and_(PaymentMethod.kind == kind.name, currency.in_(sorted(kind.currencies)))
+        for kind in kinds
+        if kind.currencies is not None
+    )
+    return or_(of_all, *some)
 
 
 def is_good_default() -> ColumnElement[bool]:
-    """In a question: that a PaymentMethod is what default_card gives for its customer."""
+    """In a question: that a PaymentMethod is what default_method gives for its customer."""
     today = company_days.today()
     this_year = and_(PaymentMethod.exp_year == today.year, PaymentMethod.exp_month >= today.month)
     return and_(
         PaymentMethod.is_default,
         PaymentMethod.removed_at.is_(None),
-        or_(PaymentMethod.exp_year > today.year, this_year),
+        or_(PaymentMethod.exp_year.is_(None), PaymentMethod.exp_year > today.year, this_year),
+        PaymentMethod.mandate_status != MandateStatus.INACTIVE,
     )
 
 
 def all_by_method(session: Session, customer_id: str) -> dict[str, PaymentMethod]:
-    """Every card a customer keeps, by its reference at Stripe."""
+    """Every payment method a customer keeps, by its reference at Stripe."""
     kept = session.execute(
         select(PaymentMethod).where(PaymentMethod.customer_id == customer_id, PaymentMethod.removed_at.is_(None))
     ).scalars()
@@ -110,7 +124,7 @@ def all_by_method(session: Session, customer_id: str) -> dict[str, PaymentMethod
 
 
 def for_customer(session: Session, payment_method_id: str, customer_id: str) -> PaymentMethod:
-    """One kept card of this customer. Raises NotFound, also for someone else's."""
+    """One kept payment method of this customer. Raises NotFound, also for someone else's."""
     card = session.execute(
         select(PaymentMethod).where(
             PaymentMethod.id == payment_method_id,
@@ -124,7 +138,7 @@ def for_customer(session: Session, payment_method_id: str, customer_id: str) -> 
 
 
 def ever_of_customer(session: Session, reference: str, customer_id: str) -> PaymentMethod:
-    """A card of this customer, also when it was removed, by its id or its reference at Stripe. Raises NotFound."""
+    """A payment method of this customer, also when it was removed, by its id or its reference at Stripe. Raises NotFound."""
     card = session.execute(
         select(PaymentMethod).where(
             or_(PaymentMethod.id == reference, PaymentMethod.stripe_payment_method_id == reference),
@@ -137,14 +151,22 @@ def ever_of_customer(session: Session, reference: str, customer_id: str) -> Paym
 
 
 def by_method(session: Session, stripe_payment_method_id: str) -> PaymentMethod | None:
-    """The card with this reference, also when it was removed."""
+    """The payment method with this reference, also when it was removed."""
     return session.execute(
         select(PaymentMethod).where(PaymentMethod.stripe_payment_method_id == stripe_payment_method_id)
     ).scalar_one_or_none()
 
 
-def duplicate(session: Session, customer_id: str, fingerprint: str) -> PaymentMethod | None:
-    """The kept card of a customer with this number; the newest, if several were kept before numbers were compared."""
+def by_mandate(session: Session, stripe_mandate_id: str) -> PaymentMethod | None:
+    return session.scalars(
+        select(PaymentMethod).where(PaymentMethod.stripe_mandate_id == stripe_mandate_id).limit(1)
+    ).first()
+
+
+def duplicate(session: Session, customer_id: str, kind: str, fingerprint: str) -> PaymentMethod | None:
+    """The kept payment method of a customer that is the same card, account or wallet; the newest, if several were kept before numbers
+    were compared.
+    """
     if not fingerprint:
         return None
     return (
@@ -152,6 +174,7 @@ def duplicate(session: Session, customer_id: str, fingerprint: str) -> PaymentMe
             select(PaymentMethod)
             .where(
                 PaymentMethod.customer_id == customer_id,
+                PaymentMethod.kind == kind,
                 PaymentMethod.fingerprint == fingerprint,
                 PaymentMethod.removed_at.is_(None),
             )
@@ -163,10 +186,12 @@ def duplicate(session: Session, customer_id: str, fingerprint: str) -> PaymentMe
     )
 
 
-def next_default(cards: Sequence[PaymentMethod]) -> PaymentMethod | None:
-    """Which of these becomes the default when none is: the newest that has not expired."""
-    good = [card for card in cards if not card.is_expired]
-    return max(good, key=lambda card: (card.created_at, card.id), default=None)
+def next_default(methods: Sequence[PaymentMethod]) -> PaymentMethod | None:
+    """Which of these becomes the default when none is: the newest that can be charged, and a card before any other kind, for what a
+    customer agreed to for cards is not agreed to for their bank account.
+    """
+    good = [method for method in methods if method.can_be_charged]
+    return max(good, key=lambda method: (method.is_card, method.created_at, method.id), default=None)
 
 
 def due_reminders(session: Session, most: int) -> list[str]:
@@ -199,7 +224,7 @@ def due_reminders(session: Session, most: int) -> list[str]:
 
 
 def setup_for_customer(session: Session, setup_id: str, customer_id: str) -> PaymentMethodSetup:
-    """One try of this customer to add a card. Raises NotFound, also for someone else's."""
+    """One try of this customer to add a payment method. Raises NotFound, also for someone else's."""
     setup = session.get(PaymentMethodSetup, setup_id)
     if setup is None or setup.customer_id != customer_id:
         raise NotFound

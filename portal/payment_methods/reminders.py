@@ -46,7 +46,7 @@ def _remind(payment_method_id: str) -> None:
         if days is None:
             return
         card.reminded_days = days
-        last_day = card.last_day.isoformat()
+        last_day = str(card.last_day)
         audit.record(
             session,
             "payment_method.expiry_reminder",

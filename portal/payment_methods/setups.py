@@ -1,11 +1,11 @@
-"""Adding a card without paying, in the phases of a payment (see portal.payments.intents).
+"""Adding a payment method without paying, in the phases of a payment (see portal.payments.intents).
 
 A crash at any line leaves what finds the rest:
 
     start_setup     transaction A: the row, its audit event and the follow-up job
     ensure_setup    Stripe: create the setup intent under a key made from the row; transaction B: its id
     (browser)       Stripe: the customer confirms, with 3-D Secure where the bank asks
-    refresh_setup   Stripe: fetch the intent and the card; `keeping.upsert` keeps the card; transaction C: the row
+    refresh_setup   Stripe: fetch the intent and what came of it; `keeping.upsert` keeps that; transaction C: the row
 
 How the row and its setup intent are kept together is portal.stripe_sync's.
 """
@@ -29,7 +29,16 @@ from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import PaymentMethod as StripePaymentMethod
 from portal.gateway import SetupAttempt, SetupIntent
 from portal.jobs import outbox
-from portal.payment_methods import card_testing, fence, jobs, keeping, queries, statuses, stripe_customers
+from portal.payment_methods import (
+    bank_mandates,
+    card_testing,
+    fence,
+    jobs,
+    keeping,
+    queries,
+    statuses,
+    stripe_customers,
+)
 from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 
@@ -40,23 +49,26 @@ FIRST_CHECK_SECONDS: Final = 60
 LONGEST_CHECK_SECONDS: Final = 6 * 3600
 # A setup that its customer has not finished by then is canceled: the page is long closed.
 ABANDONED_AFTER: Final = timedelta(days=1)
+# Small amounts take up to two working days to arrive, and then their holder has ten days. Source: Stripe, "ACH Direct Debit".
+VERIFIED_WITHIN: Final = timedelta(days=14)
 
 
 class AlreadyAdded(Conflict):
-    code = "card_already_added"
-    message = N_("This card is already in your list.")
+    code = "payment_method_already_added"
+    message = N_("This payment method is already in your list.")
 
 
 class UnderReview(Conflict):
-    code = "card_under_review"
-    message = N_("This card is under review. Please contact us.")
+    code = "payment_method_under_review"
+    message = N_("This payment method is under review. Please contact us.")
 
 
 @dataclass(frozen=True, slots=True)
 class SetupStarted:
-    """What a browser needs to let the customer confirm a card. The secret belongs to this customer alone.
+    """What a browser needs to let the customer confirm a payment method. The secret belongs to this customer alone.
 
-    Where nothing is left to confirm, `outcome` (a SetupOutcome) tells what became of the card, and `payment_method_id` which one it is.
+    Where nothing is left to confirm, `outcome` (a SetupOutcome) tells what became of it, and `payment_method_id` which one it is.
+    With a `verification_url` it waits for its holder, who types on that page of Stripe's which small amounts arrived.
     """
 
     setup_id: str
@@ -65,10 +77,11 @@ class SetupStarted:
     client_secret: str
     outcome: str = ""
     payment_method_id: str | None = None
+    verification_url: str = ""
 
 
 def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
-    """Begin to add a card, or go on with what this page began: a double click and a retry after a decline reach the same setup.
+    """Begin to add a payment method, or go on with what this page began: a double click and a retry after a decline reach the same setup.
 
     Raises card_testing's refusals after too many declined cards, Invalid for a bad key, AlreadyAdded, Conflict
     when the setup has ended, UnderReview, and the gateway's errors; after Unavailable a second call finds the row.
@@ -92,7 +105,11 @@ def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
 
 
 def record_setup(
-    session: Session, customer_id: str, client_key: str, stripe_payment_method_id: str | None = None
+    session: Session,
+    customer_id: str,
+    client_key: str,
+    stripe_payment_method_id: str | None = None,
+    mandate: Mapping[str, str] | None = None,
 ) -> PaymentMethodSetup:
     """The row of a new setup, its audit event and the job that looks after it, in the caller's transaction."""
     now = clock.now()
@@ -101,6 +118,7 @@ def record_setup(
         customer_id=customer_id,
         client_key=client_key,
         stripe_payment_method_id=stripe_payment_method_id,
+        mandate=dict(mandate) if mandate is not None else None,
         status=SetupStatus.CREATED,
         attempt=1,
         failed_attempts=0,
@@ -185,7 +203,7 @@ def _store(session: Session, setup: PaymentMethodSetup, intent: SetupIntent) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Details:
-    """What is asked of Stripe besides a setup intent: the card that came of it, and all of its attempts."""
+    """What is asked of Stripe besides a setup intent: what came of it, and all of its attempts."""
 
     method: StripePaymentMethod | None
     attempts: Sequence[SetupAttempt]
@@ -196,10 +214,13 @@ def _gather(intent: SetupIntent) -> _Details:
 
 
 def _arrived(intent: SetupIntent) -> StripePaymentMethod | None:
-    """The card that came of a setup, after it has been kept or refused; None while there is none."""
+    """What came of a setup, after it has been kept or refused, with its mandate; None while there is none."""
     if intent.status != SetupStatus.SUCCEEDED or intent.payment_method_id is None:
         return None
-    return keeping.upsert(intent.payment_method_id)
+    method = keeping.upsert(intent.payment_method_id)
+    if intent.mandate_id is not None:
+        bank_mandates.follow(intent.mandate_id)
+    return method
 
 
 def _attempts(intent: SetupIntent) -> Sequence[SetupAttempt]:
@@ -221,8 +242,13 @@ def _mismatch(session: Session, setup: PaymentMethodSetup, intent: SetupIntent) 
 
 
 def _has_changes(setup: PaymentMethodSetup, intent: SetupIntent) -> bool:
-    is_other = (intent.status, intent.attempt_id) != (setup.status, setup.stripe_attempt_id)
+    known = (setup.status, setup.stripe_attempt_id, setup.verification_url)
+    is_other = (intent.status, intent.attempt_id, _verified_at(intent)) != known
     return setup.status not in statuses.FINAL and is_other
+
+
+def _verified_at(intent: SetupIntent) -> str:
+    return intent.verification.url if intent.verification else ""
 
 
 def _change(session: Session, setup: PaymentMethodSetup, intent: SetupIntent, details: _Details) -> None:
@@ -232,6 +258,11 @@ def _change(session: Session, setup: PaymentMethodSetup, intent: SetupIntent, de
     if isinstance(setup.status, Unknown):
         log.error("unknown_setup_status", setup_id=setup.id, status=intent.status)
     setup.stripe_attempt_id = intent.attempt_id
+    setup.verification_url = _verified_at(intent)
+    if setup.verification_url:
+        jobs.mail_verification.enqueue(session, setup_id=setup.id)
+    if intent.failure is not None or intent.status in statuses.FINAL:
+        setup.mandate = None  # Stripe keeps it
     setup.failure_code = intent.failure.code if intent.failure else ""
     setup.decline_code = intent.failure.decline_code if intent.failure else ""
     if intent.status == SetupStatus.SUCCEEDED:
@@ -263,12 +294,13 @@ def _count_failures(session: Session, setup: PaymentMethodSetup, attempts: Seque
 
 
 def _outcome(session: Session, setup: PaymentMethodSetup, method: StripePaymentMethod | None) -> tuple[str, str | None]:
-    """What became of the card, read from what is kept now: a webhook about the card may have come before this."""
+    """What became of it, read from what is kept now: a webhook about it may have come before this."""
     card = queries.by_method(session, method.id) if method else None
     if card is not None and card.removed_at is None:
         return (SetupOutcome.RENEWED if card.created_at < setup.created_at else SetupOutcome.ADDED), card.id
-    fingerprint = method.card.fingerprint if method and method.card else ""
-    duplicate = queries.duplicate(session, setup.customer_id, fingerprint) if card is None else None
+    duplicate = None
+    if card is None and method is not None:
+        duplicate = queries.duplicate(session, setup.customer_id, method.type, method.fingerprint)
     return (SetupOutcome.DUPLICATE, duplicate.id) if duplicate else (SetupOutcome.GONE, None)
 
 
@@ -323,7 +355,8 @@ def follow_up(setup_id: str) -> None:
         return
     intent = ensure_setup(setup_id) if setup.stripe_setup_intent_id is None else refresh_setup(setup_id)
     age = clock.now() - setup.created_at
-    if intent.status in statuses.WAITING_FOR_CUSTOMER and age > ABANDONED_AFTER:
+    longest = VERIFIED_WITHIN if intent.verification else ABANDONED_AFTER
+    if intent.status in statuses.WAITING_FOR_CUSTOMER and age > longest:
         intent = cancel_setup(setup_id)
     if intent.status not in statuses.FINAL:
         raise outbox.Reschedule(min(max(age.total_seconds() / 2, FIRST_CHECK_SECONDS), LONGEST_CHECK_SECONDS))

@@ -1,4 +1,4 @@
-"""The statuses of adding a card, and what came of it.
+"""The statuses of adding a payment method, and what came of it.
 
 Source: Stripe, "The SetupIntents lifecycle". "created" is ours: the row is written, Stripe does not know of it yet.
 """
@@ -31,10 +31,18 @@ def public_status(status: str) -> SetupStatus:
     return SetupStatus.PROCESSING if isinstance(found, Unknown) else found
 
 
+class MandateStatus(StrEnum):
+    """Stripe's words of a mandate at a bank. "pending" is taken by the bank within days, and may be charged meanwhile."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    INACTIVE = "inactive"
+
+
 class SetupOutcome(StrEnum):
-    """What became of the card once Stripe had taken it."""
+    """What became of a payment method once Stripe had taken it."""
 
     ADDED = "added"
-    RENEWED = "renewed"  # it was here with an earlier expiry
+    RENEWED = "renewed"  # it was here with an earlier expiry, or a mandate that has ended
     DUPLICATE = "duplicate"  # it was here already
     GONE = "gone"  # not kept: taken away again meanwhile

@@ -1,10 +1,10 @@
-"""The saved cards of a customer, and the page where one is added."""
+"""The saved payment methods of a customer, and the page where one is added."""
 
 from __future__ import annotations
 
 import secrets
 
-from flask import Blueprint, Response, flash, jsonify, request, url_for
+from flask import Blueprint, Response, flash, jsonify, redirect, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -16,9 +16,11 @@ from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.web import polling
 from portal.web.guards import customer_id, customers_only, payers_only
-from portal.web.pages import limiter, page, see_other
+from portal.web.pages import limiter, page, render, see_other
 
-bp = Blueprint("payment_methods", __name__, url_prefix="/cards")
+bp = Blueprint("payment_methods", __name__, url_prefix="/payment-methods")
+# Where the pages were while there were cards alone; mails of then lead there.
+former = Blueprint("cards", __name__, url_prefix="/cards")
 
 
 @bp.get("")
@@ -27,8 +29,8 @@ def index() -> Response:
     with db.reading() as session:
         kept = queries.of_customer(session, customer_id())
         uses = queries.uses(session, kept)
-    next_defaults = {card.id: queries.next_default([other for other in kept if other is not card]) for card in kept}
-    return page("payment_methods/index.html", cards=kept, uses=uses, next_defaults=next_defaults)
+    next_defaults = {one.id: queries.next_default([other for other in kept if other is not one]) for one in kept}
+    return page("payment_methods/index.html", methods=kept, uses=uses, next_defaults=next_defaults)
 
 
 @bp.post("/<payment_method_id>/default")
@@ -37,10 +39,10 @@ def index() -> Response:
 def make_default(payment_method_id: str) -> AnyResponse:
     try:
         keeping.make_default(payment_method_id, customer_id())
-    except keeping.Expired as error:
+    except (keeping.Expired, keeping.Revoked) as error:
         flash(gettext(error.message), "error")
     else:
-        flash(gettext("This is now your default card."), "success")
+        flash(gettext("This is now your default payment method."), "success")
     return see_other("payment_methods.index")
 
 
@@ -49,25 +51,19 @@ def make_default(payment_method_id: str) -> AnyResponse:
 @payers_only
 def remove(payment_method_id: str) -> AnyResponse:
     next_default = keeping.remove(payment_method_id, customer_id())
-    if next_default is None:
-        flash(gettext("The card was removed."), "success")
-    else:
-        flash(
-            gettext(
-                "The card was removed. The card ending in %(last4)s is now your default card.", last4=next_default.last4
-            ),
-            "success",
-        )
+    flash(gettext("The payment method was removed."), "success")
+    if next_default is not None:
+        flash(render("payment_methods/new_default.txt", method=next_default), "info")
     return see_other("payment_methods.index")
 
 
-# Adding a card
+# Adding one
 
 
 @bp.get("/new")
 @payers_only
 def new() -> Response:
-    """The page where a card is added without paying."""
+    """The page where a payment method is added without paying."""
     settings = config.current()
     with db.reading() as session:
         country = accounts.customer(session, customer_id()).country
@@ -90,7 +86,7 @@ def new() -> Response:
 @limiter.limit("30/minute")
 @payers_only
 def start() -> Response:
-    """What add_card.js needs to let the customer confirm the card."""
+    """What add_method.js needs to let the customer confirm the payment method."""
     started = setups.start_setup(
         customer_id(), client_key=request.form.get("client_key", ""), ip=request.remote_addr or ""
     )
@@ -105,7 +101,7 @@ def start() -> Response:
 @bp.get("/setups/<setup_id>/outcome")
 @customers_only
 def outcome(setup_id: str) -> Response:
-    """What became of adding a card, as the part of the page that asks again until it is known."""
+    """What became of adding a payment method, as the part of the page that asks again until it is known."""
     me = customer_id()
     poll = polling.number()
     with db.reading() as session:
@@ -140,3 +136,10 @@ def _refreshed(setup: PaymentMethodSetup, me: str) -> PaymentMethodSetup:
         return setup
     with db.reading() as session:
         return queries.setup_for_customer(session, setup.id, me)
+
+
+@former.get("")
+@former.get("/new", defaults={"page": "new"})
+def moved(page: str = "index") -> AnyResponse:
+    """Where it is now."""
+    return redirect(url_for(f"payment_methods.{page}"), 301)

@@ -19,7 +19,7 @@ from portal import gateway, stripe_sync
 from portal.core import audit, clock, config, crash, db, idempotency, recovery
 from portal.core.db import database_now, new_id
 from portal.core.errors import N_, Conflict, Declined, Invalid, RateLimited, Unavailable
-from portal.core.method_kinds import DEBITS
+from portal.core.method_kinds import WITH_MANDATE
 from portal.core.money import Money
 from portal.gateway import Intent
 from portal.payment_methods import fence
@@ -76,7 +76,9 @@ def record(
         payment_method_id=source.payment_method_id,
         stripe_payment_method_id=source.stripe_payment_method_id,
         off_session=off_session,
-        mandate=dict(mandate) if mandate is not None and source.kind in DEBITS else None,
+        mandate=dict(mandate)
+        if mandate is not None and source.kind in WITH_MANDATE and not source.payment_method_id
+        else None,
         key_used_at=database_now(session),
         created_at=clock.now(),
     )
@@ -113,7 +115,7 @@ def finish(confirmation_id: str) -> None:
     """Send a confirmation that has no answer yet, under its one key, and settle what Stripe says. A second call changes nothing.
 
     The intent is made first where it is missing. A decline is an answer and raises nothing: it stands in the payment's row. Raises
-    CardGone when Stripe does not have the saved card any more, cards.UnknownCard when it does not take a payment method that an app
+    CardGone when Stripe does not have the saved card any more, cards.UnknownMethod when it does not take a payment method that an app
     brought, and the gateway's errors: after Unavailable the card may be charged all the same, and the next call finds out.
     """
     with db.reading() as session:
@@ -193,7 +195,7 @@ def _explain(confirmation: Confirmation) -> None:
         ours = payment_methods.stripe_customers_of(session, confirmation.customer_id)
     if method is None or method.customer_id not in ours:
         _mark_answered(confirmation)
-        raise CardGone if confirmation.payment_method_id else cards.UnknownCard
+        raise CardGone if confirmation.payment_method_id else cards.UnknownMethod
 
 
 def _mark_answered(confirmation: Confirmation) -> None:

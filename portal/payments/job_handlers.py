@@ -13,7 +13,7 @@ card_jobs.cancel_pending.handler(service.cancel_pending)
 def finish_confirmation(confirmation_id: str) -> None:
     try:
         confirming.finish(confirmation_id)
-    except (confirming.CardGone, cards.UnknownCard):
+    except (confirming.CardGone, cards.UnknownMethod):
         return
 
 

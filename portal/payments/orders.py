@@ -16,16 +16,15 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from portal.accounts import queries as accounts
-from portal.core import clock, crash, db, idempotency, recovery, texts
+from portal.core import clock, crash, db, idempotency, method_kinds, recovery, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid
-from portal.core.method_kinds import DEBITS
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.payment_methods import service as cards
-from portal.payment_methods.fence import NotAccepted
+from portal.payment_methods.fence import MandateMissing, NotAccepted
 from portal.payment_methods.models import ID_PREFIX
 from portal.payments import confirming, order_rules, queries, statuses
 from portal.payments.canceling import end_other_side
@@ -67,7 +66,7 @@ def process(order: Order) -> OrderResult:
     Raises, before anything is written: Invalid for a bad key or order, KeyReused, NotFound for another customer's invoice or card
     (Stripe is not asked) and while payments without an invoice are off, Conflict for an invoice that is not open, Unresolved while a
     payment of the same customer, amount and text may still be charged (unless the order allows it), AlreadyPaid, InProgress,
-    UnderReview, cards.Expired and cards.UnknownCard. Later: CardGone and UnknownCard when Stripe does not take the
+    UnderReview, cards.Expired and cards.UnknownMethod. Later: CardGone and UnknownMethod when Stripe does not take the
     card, and the gateway's errors, after which the same call goes on.
     """
     idempotency.check_client_key(order.client_key)
@@ -168,12 +167,12 @@ def _place(order: Order, source: cards.PaymentSource | None) -> str:
             refuse_unresolved(session, order.customer_id, amount, order.description.strip())
         if amount is None:
             raise Invalid(field="amount")
-        if (
-            source is not None
-            and source.kind in DEBITS
-            and (order.save_card or not DEBITS[source.kind].takes(amount.currency))
-        ):
-            raise NotAccepted
+        if source is not None:
+            kind, is_new = method_kinds.of(source.kind), source.payment_method_id is None
+            if kind is not None and not kind.takes(amount.currency):
+                raise NotAccepted
+            if order.save_card and is_new and source.kind in method_kinds.WITH_MANDATE and order.mandate is None:
+                raise MandateMissing
         if live is None:
             payment = record(
                 session,

@@ -43,8 +43,8 @@ _SIGN_IN_TO_SEE: Final = N_(
     "in to see the result."
 )
 _NEEDS_SCRIPT: Final = N_(
-    "You were not charged. Card details go straight from your browser to Stripe, which requires "
-    "JavaScript. Please turn it on, or choose a saved card."
+    "You were not charged. Payment details go straight from your browser to Stripe, which requires "
+    "JavaScript. Please turn it on, or choose a saved payment method."
 )
 
 
@@ -70,7 +70,7 @@ def invoice(invoice_id: str) -> Response | AnyResponse:
         invoice = invoices.for_customer(session, invoice_id, me)
         standing = invoices.standings(session, [invoice])[invoice_id]
         live = queries.live_of_invoice(session, invoice_id)
-        kept = cards.of_customer(session, me)
+        kept = cards.of_customer(session, me, payable_in=invoice.currency)
         preferred = queries.last_card_tried(session, live.id) if live else None
         country = accounts.customer(session, me).country
     if invoice.status != "open":
@@ -97,7 +97,7 @@ def custom_payment(payment_id: str) -> Response | AnyResponse:
     me = customer_id()
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, me)
-        kept = cards.of_customer(session, me)
+        kept = cards.of_customer(session, me, payable_in=payment.currency)
         country = accounts.customer(session, me).country
     if payment.invoice_id is not None:
         return see_other("pay.invoice", invoice_id=payment.invoice_id)
@@ -129,6 +129,7 @@ def _pay_page(*, kept: list[PaymentMethod], live: Payment | None, **facts: Any) 
         publishable_key=settings.stripe_publishable_key,
         offered=fence.form_options(),
         wallets=fence.form_wallets(),
+        savable=fence.savable(),
         client_key=secrets.token_urlsafe(24),
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
         fallback_advice=gettext(gateway.advice("")),
@@ -147,6 +148,7 @@ def _asking_for_code(kept: list[PaymentMethod], live: Payment | None) -> set[str
     """The saved cards, by their ids at Stripe, whose security code is asked for: all of them where the settings say so,
     else the one that the bank has just refused for want of it.
     """
+    kept = [card for card in kept if card.is_card]
     if config.current().ask_cvc_of_saved_cards:
         return {card.stripe_payment_method_id for card in kept}
     if live is None or gateway.CODE_REFUSALS.isdisjoint((live.failure_code, live.decline_code)):
@@ -295,9 +297,9 @@ def ways_to_pay(invoice_id: str) -> Response:
         invoice = invoices.for_customer(session, invoice_id, me)
         standing = invoices.standings(session, [invoice])[invoice_id]
         live = queries.live_of_invoice(session, invoice_id)
-        card = cards.default_card(session, me)
-    if card is not None and card.stripe_payment_method_id in _asking_for_code([card], live):
-        card = None  # its code is typed on the page for it
+        card = cards.default_method(session, me)
+    if card is not None and (not card.takes(invoice.currency) or _asking_for_code([card], live)):
+        card = None  # another one is chosen, or its code is typed, on the page for it
     return page(
         "payments/ways_to_pay.html",
         partial="payments/_ways_to_pay.html",

@@ -203,6 +203,17 @@ def unanswered(session: Session, payment_id: str) -> Confirmation | None:
     ).scalar_one_or_none()
 
 
+def is_tried_automatically(session: Session, payment: Payment) -> bool:
+    """Whether what was tried last was charged by itself, under a mandate."""
+    last = session.scalars(
+        select(Confirmation)
+        .where(Confirmation.payment_id == payment.id)
+        .order_by(Confirmation.created_at.desc(), Confirmation.id.desc())
+        .limit(1)
+    ).first()
+    return last is not None and last.off_session and last.stripe_payment_method_id == payment.stripe_payment_method_id
+
+
 def confirmation_with_payment(session: Session, confirmation_id: str) -> tuple[Confirmation, Payment, datetime]:
     """A try with its payment as it is now, and the moment by the database's clock."""
     found = session.execute(

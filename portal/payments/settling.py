@@ -99,7 +99,7 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
     payment.decline_code = intent.failure.decline_code if intent.failure else ""
     payment.advice_code = intent.failure.advice_code if intent.failure else ""
     if intent.charge is not None:
-        _note_charge(payment, intent.charge)
+        _note_charge(session, payment, intent.charge)
         if payment.method_kind in DEBITS:
             debits.book(session, payment, intent.charge)
     if intent.status == PaymentStatus.SUCCEEDED:
@@ -127,14 +127,20 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
         _emit(session, payment, EventType.PAYMENT_SUCCEEDED)
     elif _has_failed(session, payment):
         emit_failure(session, payment)
-        if payment.method_kind in DEBITS and intent.charge is not None and is_refused(payment):
+        told_otherwise = queries.is_tried_automatically(session, payment)  # by the mail of portal.mandates
+        if payment.is_by_debit and intent.charge is not None and is_refused(payment) and not told_otherwise:
             jobs.mail_failed_debit.enqueue(session, payment_id=payment.id, charge_id=intent.charge.id)
 
 
-def _note_charge(payment: Payment, charge: Charge) -> None:
-    """What was tried last; of another kind than a card nothing is left of a card that was tried before."""
+def _note_charge(session: Session, payment: Payment, charge: Charge) -> None:
+    """What was tried last; of another kind than a card nothing is left of a card that was tried before.
+
+    Where it is kept as well, its mandate is learned with it.
+    """
     if charge.id != payment.stripe_charge_id:
         payment.fee_minor = None
+        if payment.save_card and charge.mandate_id:
+            card_jobs.follow_mandate.enqueue(session, stripe_mandate_id=charge.mandate_id)
     payment.stripe_charge_id = charge.id
     payment.expected_on = debits.expected_on(charge) if charge.method_type in DEBITS else None
     card = charge.card

@@ -73,6 +73,8 @@ PLAIN: Final = frozenset(
             "fingerprint",
             "fraud_type",
             "funding",
+            "mandate_status",
+            "stripe_mandate_id",
             "hash",
             "id",
             "intent_id",

@@ -193,6 +193,12 @@ CONTROLS: dict[str, Control] = {
         _on_objects(object_controls.change_behaviour),
         (Field("payment_method", "Payment method (pm_…)"), Field("like", "Like the card", "4000 0000 0000 9995")),
     ),
+    "mandates/end": Control(
+        "End a mandate",
+        "The holder of an account tells their bank that nothing more may be debited.",
+        _on_objects(object_controls.end_mandate),
+        (Field("mandate", "Mandate (mandate_…)"),),
+    ),
     "seed": Control("Seed", "A customer with a saved card to begin with.", machine_controls.seed),
     "endpoints": Control(
         "Tell an address of events",

@@ -14,6 +14,7 @@ from portal.sandbox.machine_controls import number
 from portal.sandbox.resources import (
     disputes,
     early_fraud_warnings,
+    mandates,
     payment_method_configurations,
     payouts,
     refunds,
@@ -101,6 +102,17 @@ def lag_refund(sandbox: Sandbox, given: Given) -> dict[str, Any]:
         refund = _found(call, given, "refund", "refund")
         refunds.lag(call, refund, number(given, "seconds", 3600))
         return {"refund": refund["id"]}
+
+    return _at_work(sandbox, act)
+
+
+def end_mandate(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    """Its holder tells their bank that nothing more may be debited."""
+
+    def act(call: Call) -> dict[str, Any]:
+        mandate = _found(call, given, "mandate", "mandate")
+        mandates.end(call, mandate, "debit_not_authorized")
+        return {"mandate": mandate["id"]}
 
     return _at_work(sandbox, act)
 

@@ -47,6 +47,13 @@ def _about_payment_method(event: StripeEvent) -> str:
     return ""
 
 
+def _about_mandate(event: StripeEvent) -> str:
+    try:
+        return "" if cards.follow_mandate(event.object_id) else "the mandate is of no payment method that is kept here"
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such mandate"
+
+
 def _about_setup(event: StripeEvent) -> str:
     try:
         return "" if cards.sync_setup(event.object_id) else "the setup intent is not the portal's"
@@ -93,6 +100,7 @@ def _about_fraud_warning(event: StripeEvent) -> str:
 _ONE_FETCH: Final[dict[Handler, InstrumentedAttribute[Any]]] = {
     _about_intent: StripeEvent.intent_id,
     _about_payment_method: StripeEvent.object_id,
+    _about_mandate: StripeEvent.object_id,
     _about_setup: StripeEvent.object_id,
     _about_refund: StripeEvent.object_id,
     _about_dispute: StripeEvent.object_id,
@@ -117,6 +125,9 @@ HANDLERS: Final[dict[str, Handler]] = {
     "payment_method.detached": _about_payment_method,
     "payment_method.updated": _about_payment_method,
     "payment_method.automatically_updated": _about_payment_method,
+    "mandate.updated": _about_mandate,
+    # A bank account that is verified by small amounts waits for its holder.
+    "setup_intent.requires_action": _about_setup,
     "setup_intent.succeeded": _about_setup,
     "setup_intent.setup_failed": _about_setup,
     "setup_intent.canceled": _about_setup,

@@ -29,7 +29,7 @@ from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus, Standing
 from portal.mandates import queries as mandates
 from portal.mandates.models import Collection, Mandate
-from portal.payment_methods import queries as cards
+from portal.payment_methods import queries as methods
 from portal.payment_methods.models import PaymentMethod
 from portal.payments import queries as payments
 from portal.payments.models import Payment
@@ -142,8 +142,8 @@ def refunds_of(session: Session, customer_id: str, cursor: str | None) -> keyset
     return keyset.page(session, query, Refund.asked_at, Refund.id, cursor)
 
 
-def cards_of(session: Session, customer_id: str, _cursor: str | None) -> list[PaymentMethod]:
-    return cards.of_customer(session, customer_id)
+def methods_of(session: Session, customer_id: str, _cursor: str | None) -> list[PaymentMethod]:
+    return methods.of_customer(session, customer_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +290,7 @@ SECTIONS: Final[dict[str, Callable[[Session, str, str | None], Any]]] = {
     "payments": payments_of,
     "refunds": refunds_of,
     "notes": notes_of,
-    "cards": cards_of,
+    "methods": methods_of,
     "automatic-payment": automatic_payment,
     "people": people_of,
     "endpoints": endpoints_of,

@@ -169,11 +169,12 @@ function offerCards() {
   document.querySelectorAll("[data-to-pay]").forEach((part) => (part.hidden = false));
 }
 
-/** Cards alone can be kept. A function of its own, for the form calls it as soon as it is there. */
+/** Not everything can be kept. A function of its own, for the form calls it as soon as it is there. */
 function followType(type) {
   if (!saveCard) return;
-  saveCard.closest(".field").hidden = type !== "card";
-  if (type !== "card") saveCard.checked = false;
+  const canBeSaved = saveCard.dataset.kinds.split(" ").includes(type);
+  saveCard.closest(".field").hidden = !canBeSaved;
+  if (!canBeSaved) saveCard.checked = false;
 }
 
 /** A choice that is made while a press is under way shows after it: Stripe may still need the field that was typed into. */

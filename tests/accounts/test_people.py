@@ -138,9 +138,9 @@ def test_who_is_no_owner_sees_the_list_and_changes_nothing(hire: Hire, role: str
 def test_a_role_that_was_lowered_holds_on_the_next_page(hire: Hire) -> None:
     _ada, browser = hire("owner")
     ben, his = hire("payer")
-    assert his.get("/cards/new").status_code == 200
+    assert his.get("/payment-methods/new").status_code == 200
     post(browser, f"{PEOPLE}/{ben.id}/role", **{f"{ben.id}-role": "viewer"})
-    refused = his.get("/cards/new")
+    refused = his.get("/payment-methods/new")
     assert refused.status_code == 403
     assert "Your account page shows whom to ask" in text(refused)
 

@@ -66,13 +66,13 @@ def is_refused(token: str) -> bool:
 def test_an_address_signs_in_once_where_it_leads_and_a_weighty_page_asks_for_the_password(
     client: FlaskClient, customer: Customer, owner: User, books: ApiClient
 ) -> None:
-    url = portal_sessions.create(customer.id, user_id=None, opens="/cards", api_client_id=books.id).url
+    url = portal_sessions.create(customer.id, user_id=None, opens="/payment-methods", api_client_id=books.id).url
     path = urlsplit(url).path
     token = path.rpartition("/")[2]
     assert client.head(path).status_code == client.get(path, headers={"Sec-Purpose": "prefetch"}).status_code == 204
     with structlog.testing.capture_logs() as logs:
         opened = client.get(path)
-    assert (opened.status_code, opened.location) == (303, "/cards")
+    assert (opened.status_code, opened.location) == (303, "/payment-methods")
     assert opened.headers["Referrer-Policy"] == "no-referrer"
     assert token not in repr(logs)
     page = client.get("/account").get_data(as_text=True)

@@ -78,7 +78,15 @@ def test_staff_see_what_the_customer_sees_and_the_customer_reads_why(
     browser: FlaskClient, customer: Customer, invoice: Invoice, ada: User, tom: User, app: Flask
 ) -> None:
     assert begin(browser, customer).location == "/"
-    for page in ("/", "/invoices", f"/invoices/{invoice.id}", "/payments", "/cards", "/account/people", "/receipts/"):
+    for page in (
+        "/",
+        "/invoices",
+        f"/invoices/{invoice.id}",
+        "/payments",
+        "/payment-methods",
+        "/account/people",
+        "/receipts/",
+    ):
         shown = text(browser.get(page))
         assert f"You see the account of {customer.name} as the customer does." in shown, page
     (begun,) = events("viewing.begun")

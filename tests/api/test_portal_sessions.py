@@ -22,7 +22,7 @@ def test_an_app_opens_the_page_that_it_names_for_the_person_that_it_names(world:
         session.get_one(Customer, world.customer_id).external_id = "C-4711"
     payer = world.person("payer")
     client = world.api_client("portal_sessions:write")
-    places = {"overview": "/", "payment_methods": "/cards", "history": "/payments", "documents": "/receipts/"}
+    places = {"overview": "/", "payment_methods": "/payment-methods", "history": "/payments", "documents": "/receipts/"}
     for to, path in places.items():
         answer = client.post(ADDRESS, {"external_customer_id": "C-4711", "to": to}, key="")
         assert (answer.status_code, answer.json["user_id"], answer.json["to"]) == (201, world.owner.id, to)  # type: ignore[index]

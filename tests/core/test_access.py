@@ -242,13 +242,15 @@ GET  /support/customers/<customer_id>/statement/files/<statement_id>/pdf 303 404
 GET  /receipts/of-payment/<payment_id>             303     200    200    200     404    403      403       403
 GET  /receipts/of-invoice/<invoice_id>             303     200    200    200     404    403      403       403
 GET  /receipts/corrections-of-invoice/<invoice_id> 303     200    200    200     404    403      403       403
-GET  /cards                                        303     200    200    200     200    403      403       403
-POST /cards/<payment_method_id>/default                      303     303    303    403     404    403      403       403
-POST /cards/<payment_method_id>/removal                      303     503    503    403     404    403      403       403
-GET  /cards/new                                    303     200    200    403     200    403      403       403
-POST /cards/setups                                 303     503    503    403     503    403      403       403
-GET  /cards/setups/<setup_id>/outcome              303     200    200    200     404    403      403       403
-GET  /cards/setups/<setup_id>/return               303     303    303    303     404    403      403       403
+GET  /cards                                        301     301    301    301     301    301      301       301
+GET  /cards/new                                    301     301    301    301     301    301      301       301
+GET  /payment-methods                              303     200    200    200     200    403      403       403
+POST /payment-methods/<payment_method_id>/default  303     303    303    403     404    403      403       403
+POST /payment-methods/<payment_method_id>/removal  303     503    503    403     404    403      403       403
+GET  /payment-methods/new                          303     200    200    403     200    403      403       403
+POST /payment-methods/setups                       303     503    503    403     503    403      403       403
+GET  /payment-methods/setups/<setup_id>/outcome    303     200    200    200     404    403      403       403
+GET  /payment-methods/setups/<setup_id>/return     303     303    303    303     404    403      403       403
 GET  /automatic-payment                            303     200    200    200     200    403      403       403
 POST /automatic-payment/on                         303     303    303    403     303    403      403       403
 POST /automatic-payment/off                        303     303    303    403     303    403      403       403
@@ -1016,7 +1018,7 @@ def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> No
                 "/account/notifications",
                 "/account/shortcuts",
                 "/account/people/",
-                "/cards/",
+                "/payment-methods/",
             )
         ):
             ask(house.owner, method, house.address(rule), data=smuggled)

@@ -131,7 +131,7 @@ def test_stripe_is_let_in_only_where_a_card_is_asked_for(reader: FlaskClient, ap
     pay = directives(reader.get(f"/payments/invoices/{invoice_id}"))
     assert pay["script-src"] == pay["connect-src"] == f"'self' {stripe}"
     assert pay["frame-src"] == stripe
-    for path in ("/", "/invoices", f"/invoices/{invoice_id}", "/payments", "/cards", "/account", "/nothing"):
+    for path in ("/", "/invoices", f"/invoices/{invoice_id}", "/payments", "/payment-methods", "/account", "/nothing"):
         assert stripe not in reader.get(path).headers["Content-Security-Policy"], path
 
 
@@ -320,7 +320,7 @@ def test_a_choice_of_language_stays_with_the_browser(client: FlaskClient) -> Non
 
 
 def test_every_language_is_offered_under_its_own_name(client: FlaskClient) -> None:
-    page = html5lib.parse(client.get("/sign-in?next=/cards").text, namespaceHTMLElements=False)
+    page = html5lib.parse(client.get("/sign-in?next=/payment-methods").text, namespaceHTMLElements=False)
     offered = page.findall(".//*[@class='languages']/a")
     assert [(link.get("lang"), link.text) for link in offered] == [
         ("en", "English"),

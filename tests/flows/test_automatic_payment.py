@@ -23,12 +23,12 @@ SECONDS = 60.0
 
 def add_card(shopper: Shopper, number: str, *, with_3ds: bool = False) -> None:
     page = shopper.page
-    page.goto(f"{shopper.portal.url}/cards/new")
+    page.goto(f"{shopper.portal.url}/payment-methods/new")
     shopper.type_card(number)
-    page.get_by_role("button", name="Save card").click()
+    page.get_by_role("button", name="Save").click()
     if with_3ds:
         shopper.bank.locator("#test-source-authorize-3ds").click(timeout=PATIENCE_MS)
-    expect(page.get_by_role("heading", name="The card is saved")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="The payment method is saved")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def open_invoice(shopper: Shopper) -> Page:
@@ -38,7 +38,7 @@ def open_invoice(shopper: Shopper) -> Page:
 
 def bank_answers_like(shopper: Shopper, number: str) -> None:
     with db.reading() as session:
-        card = cards.default_card(session, shopper.customer_id)
+        card = cards.default_method(session, shopper.customer_id)
     assert card is not None
     shopper.portal.sandbox.control("cards/behave", payment_method=card.stripe_payment_method_id, like=number)
 
@@ -89,7 +89,7 @@ def test_two_declines_and_a_success_on_a_moved_clock(shopper: Shopper, clock: Cl
     switch_on(shopper)
     expect(open_invoice(shopper).get_by_text("Paid automatically on")).to_be_visible(timeout=PATIENCE_MS)
     move(clock, days=2)
-    assert "Visa ending in 4242" in shopper.mailed(f"invoice {shopper.invoice.number}")
+    assert "Visa •••• 4242" in shopper.mailed(f"invoice {shopper.invoice.number}")
     bank_answers_like(shopper, POOR)
     move(clock, days=3)
     assert "not enough money" in shopper.mailed("could not charge", 1)

@@ -20,10 +20,10 @@ WRONG_CODE = "4000 0000 0000 0127"
 def saved(shopper: Shopper) -> Shopper:
     """Ada keeps a card and stands before the bill."""
     page = shopper.sign_in().page
-    page.goto(f"{shopper.portal.url}/cards/new")
+    page.goto(f"{shopper.portal.url}/payment-methods/new")
     shopper.type_card(VISA)
-    page.get_by_role("button", name="Save card").click()
-    expect(page.get_by_role("heading", name="The card is saved")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="The payment method is saved")).to_be_visible(timeout=PATIENCE_MS)
     return shopper
 
 

@@ -28,13 +28,13 @@ def attached(shopper: Shopper) -> int:
 
 
 def open_form(shopper: Shopper) -> None:
-    shopper.page.goto(f"{shopper.portal.url}/cards/new")
+    shopper.page.goto(f"{shopper.portal.url}/payment-methods/new")
 
 
 def add(shopper: Shopper, number: str) -> None:
     open_form(shopper)
     shopper.type_card(number)
-    shopper.page.get_by_role("button", name="Save card").click()
+    shopper.page.get_by_role("button", name="Save").click()
 
 
 def sees(shopper: Shopper, words: str) -> None:
@@ -52,25 +52,25 @@ def pill(shopper: Shopper, last4: str) -> Locator:
 @pytest.mark.database("sqlite", "postgresql")
 def test_cards_are_added_chosen_removed_and_paid_with(shopper: Shopper) -> None:
     page = shopper.sign_in().page
-    page.goto(f"{shopper.portal.url}/cards")
-    page.get_by_role("link", name="Add a card").click()
+    page.goto(f"{shopper.portal.url}/payment-methods")
+    page.get_by_role("link", name="Add a payment method").click()
     shopper.type_card(VISA)
-    page.get_by_role("button", name="Save card").click()
-    sees(shopper, "The card is saved")
+    page.get_by_role("button", name="Save").click()
+    sees(shopper, "The payment method is saved")
     add(shopper, MASTERCARD)
-    sees(shopper, "The card is saved")
+    sees(shopper, "The payment method is saved")
 
-    page.get_by_role("link", name="Your cards").click()
-    expect(pill(shopper, "4242")).to_have_text("Default card")
+    page.get_by_role("link", name="Your payment methods").click()
+    expect(pill(shopper, "4242")).to_have_text("Default")
     row(shopper, "4444").get_by_role("button", name="Make the card ending in 4444 the default").click()
-    expect(pill(shopper, "4444")).to_have_text("Default card", timeout=PATIENCE_MS)
+    expect(pill(shopper, "4444")).to_have_text("Default", timeout=PATIENCE_MS)
     expect(pill(shopper, "4242")).to_have_count(0)
 
     row(shopper, "4444").get_by_role("button", name="Remove", exact=True).click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("This is your default card. Your Visa ending in 4242 becomes the default.")
-    dialog.get_by_role("button", name="Remove card").click()
-    expect(page.get_by_text("The card ending in 4242 is now your default card.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(dialog).to_contain_text("This is your default. Visa •••• 4242 becomes the default.")
+    dialog.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.get_by_text("Visa •••• 4242 is now your default payment method.")).to_be_visible(timeout=PATIENCE_MS)
     assert [card.last4 for card in kept(shopper)] == ["4242"]
     assert attached(shopper) == 1
 
@@ -88,9 +88,9 @@ def test_a_card_that_asks_for_3d_secure_fails_then_succeeds(shopper: Shopper) ->
     message = shopper.page.locator("#card-message")
     expect(message).to_contain_text("could not confirm that it is you", timeout=PATIENCE_MS)
     assert kept(shopper) == []
-    shopper.page.get_by_role("button", name="Save card").click()
+    shopper.page.get_by_role("button", name="Save").click()
     shopper.bank.locator("#test-source-authorize-3ds").click(timeout=PATIENCE_MS)
-    sees(shopper, "The card is saved")
+    sees(shopper, "The payment method is saved")
     assert [card.last4 for card in kept(shopper)] == ["3184"]
 
 
@@ -100,21 +100,21 @@ def test_after_a_refusal_the_form_is_kept_and_the_next_card_works(shopper: Shopp
     expect(shopper.page.locator("#card-message")).to_contain_text("declined this card", timeout=PATIENCE_MS)
     expect(shopper.form().locator("[name=expiry]")).to_have_value("12 / 34")
     shopper.type_card(VISA)
-    shopper.page.get_by_role("button", name="Save card").click()
-    sees(shopper, "The card is saved")
+    shopper.page.get_by_role("button", name="Save").click()
+    sees(shopper, "The payment method is saved")
 
 
 def test_the_same_card_again_is_refused_kindly_and_a_later_expiry_taken_over(shopper: Shopper) -> None:
     shopper.sign_in()
     add(shopper, VISA)
-    sees(shopper, "The card is saved")
+    sees(shopper, "The payment method is saved")
     add(shopper, VISA)
-    sees(shopper, "You already have this card")
+    sees(shopper, "You already have this payment method")
     open_form(shopper)
     shopper.type_card(VISA)
     shopper.form().locator("[name=expiry]").fill("11 / 36")
-    shopper.page.get_by_role("button", name="Save card").click()
-    sees(shopper, "The card is up to date")
+    shopper.page.get_by_role("button", name="Save").click()
+    sees(shopper, "The payment method is up to date")
     eventually(lambda: attached(shopper) == 1, within=20, what="the other references to be let go")
     (card,) = kept(shopper)
     assert (card.exp_month, card.exp_year) == (11, 2036)
@@ -125,6 +125,6 @@ def test_closing_the_tab_right_after_confirming_keeps_the_card(shopper: Shopper)
     open_form(shopper)
     shopper.type_card(VISA)
     with page.expect_response(re.compile(r"/v1/setup_intents/[^/]+/confirm")):
-        page.get_by_role("button", name="Save card").click()
+        page.get_by_role("button", name="Save").click()
     page.close()
     eventually(lambda: len(kept(shopper)) == 1, within=30, what="the webhook")

@@ -197,10 +197,10 @@ def test_a_saved_card_pays_the_next_invoice_in_one_click_and_another_without_str
 ) -> None:
     console.expect("net::ERR_FAILED")
     page = shopper.sign_in().open_pay_page().page
-    page.get_by_label(re.compile("Save this card")).check()
+    page.get_by_label(re.compile("Save for next time")).check()
     shopper.pay_with(VISA)
     shopper.sees_success()
-    page.goto(f"{shopper.portal.url}/cards")
+    page.goto(f"{shopper.portal.url}/payment-methods")
     eventually(lambda: page.reload() and page.get_by_text("4242").count() > 0, within=20, what="the card to be kept")
 
     shopper.invoice_id = shopper.owe()

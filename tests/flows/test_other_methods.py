@@ -12,7 +12,7 @@ from tests.waiting import eventually
 @pytest.mark.settings(PORTAL_PAYMENT_METHODS="card,paypal")
 def test_who_refuses_on_the_methods_page_comes_back_and_pays_at_the_next_try(shopper: Shopper) -> None:
     page = shopper.sign_in().open_pay_page().page
-    save = page.get_by_label("Save this card for next time")
+    save = page.get_by_label("Save for next time")
     expect(save).to_be_visible(timeout=PATIENCE_MS)
     for outcome in ("Fail", "Authorize"):
         shopper.form().get_by_role("button", name="PayPal").click(timeout=PATIENCE_MS)

@@ -83,7 +83,7 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
 
     named("invoices.index", "/invoices")
     named("payments.history", "/payments")
-    named("payment_methods.index", "/cards")
+    named("payment_methods.index", "/payment-methods")
     named("identity.sign_in", "/sign-in", ["GET", "POST"])
     named("identity.sign_out", "/sign-out", ["POST"])
     named("accounts.profile", "/account")

@@ -310,7 +310,14 @@ class History:
         yield from (f"/receipts/{note}" for note in self.credit_notes)
         yield from ("/statement", "/statement?since=2026-12-31&until=2026-01-01", "/statement?currency=jpy")
         yield from (f"/statement/files/{file}" for file in self.statements)
-        yield from ("/cards", "/cards/new", "/account", "/account/email", "/account/notifications", "/no-such-page")
+        yield from (
+            "/payment-methods",
+            "/payment-methods/new",
+            "/account",
+            "/account/email",
+            "/account/notifications",
+            "/no-such-page",
+        )
         yield from (
             "/account/webhooks",
             "/account/webhooks/new",
@@ -321,14 +328,14 @@ class History:
         yield from ("/refunds", f"/payments/{self.succeeded}/refunds")
         yield f"/payments/{self.succeeded}/refund-requests"
         yield from (f"/refunds/{refund}" for refund in self.refunds)
-        yield from (f"/cards/setups/{setup}/outcome" for setup in self.setups)
+        yield from (f"/payment-methods/setups/{setup}/outcome" for setup in self.setups)
         yield from ("/automatic-payment", "/automatic-payment/summary", f"/payments/invoices/{self.due}/ways")
         yield from (f"/automatic-payment/of-invoice/{invoice}" for invoice in (self.due, self.overdue))
 
     def tight(self) -> set[str]:
         """Pages whose texts stand in tight places: navigation, tables, pills and buttons."""
         return {
-            "/", f"/invoices/{self.due}", f"/payments/invoices/{self.due}", "/payments", "/receipts/", "/account", "/cards",
+            "/", f"/invoices/{self.due}", f"/payments/invoices/{self.due}", "/payments", "/receipts/", "/account", "/payment-methods",
             f"/refunds/{self.refunds[0]}", "/automatic-payment", "/support", "/support/refunds",
             f"/support/refunds/{self.refunds[0]}", f"/support/customers/{self.customer}",
             f"/support/disputes/{self.disputes[0]}", "/support/payments", f"/support/invoices/{self.partly}",
@@ -336,8 +343,8 @@ class History:
 
     def addresses_of_viewers(self) -> Iterator[str]:
         """The pages that look different to someone who may not pay, and a refusal."""
-        yield from ("/", f"/invoices/{self.due}", f"/payments/{self.declined}", "/payments", "/cards")
-        yield from ("/account", "/account/people", "/cards/new")
+        yield from ("/", f"/invoices/{self.due}", f"/payments/{self.declined}", "/payments", "/payment-methods")
+        yield from ("/account", "/account/people", "/payment-methods/new")
 
     def desk(self) -> Iterator[str]:
         """Every page that staff can open."""

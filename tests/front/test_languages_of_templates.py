@@ -78,7 +78,7 @@ def _two_customers(session: Session) -> tuple[tuple[Customer, User], tuple[Custo
     return found[0], found[1]
 
 
-@pytest.mark.parametrize("path", ["/", "/invoices", "/payments", "/account", "/cards", "/receipts/"])
+@pytest.mark.parametrize("path", ["/", "/invoices", "/payments", "/account", "/payment-methods", "/receipts/"])
 def test_two_readers_in_turns_each_see_their_own_and_nothing_of_the_other(app: Flask, path: str) -> None:
     """The same process draws for both, and has drawn for both before: whatever it keeps is warm."""
     with db.transaction() as session:

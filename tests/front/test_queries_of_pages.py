@@ -20,7 +20,7 @@ pytestmark = pytest.mark.database("sqlite")
 
 FEW, MANY = 2, 9
 PAGES = {
-    "owner": ("/", "/invoices", "/payments", "/receipts/", "/cards", "/account", "/account/people"),
+    "owner": ("/", "/invoices", "/payments", "/receipts/", "/payment-methods", "/account", "/account/people"),
     "support": (
         *(
             "/support?q=spree",

@@ -39,7 +39,7 @@ def post(client: FlaskClient, path: str, **form: str) -> TestResponse:
     return client.post(path, data={**form, "csrf_token": factories.csrf_token(client)})
 
 
-def ask(client: FlaskClient, email: str = EMAIL, target: str = "/cards") -> None:
+def ask(client: FlaskClient, email: str = EMAIL, target: str = "/payment-methods") -> None:
     answer = post(client, f"/sign-in/link?next={target}", email=email)
     assert (answer.status_code, answer.location) == (303, "/sign-in/link/code")
 
@@ -80,7 +80,7 @@ def test_the_link_signs_in_the_browser_that_asked_and_its_code_there_alone(
     assert post(client, "/sign-in/link/code", code=other_code).status_code == 422
     with structlog.testing.capture_logs() as logs:
         opened = client.get(path)
-    assert (opened.status_code, opened.location, is_signed_in(client)) == (303, "/cards", True)
+    assert (opened.status_code, opened.location, is_signed_in(client)) == (303, "/payment-methods", True)
     assert path.rpartition("/")[2] not in repr(logs)
     # Used up: the link, and what was asked for besides.
     assert phone.get(path).status_code == 404
@@ -107,10 +107,10 @@ def test_the_second_factor_is_asked_for_as_after_a_password(
     ask(client)
     path, _code = mailed(app, smtp)
     opened = client.get(path)
-    assert (opened.status_code, opened.location) == (303, "/sign-in/code?next=/cards")
+    assert (opened.status_code, opened.location) == (303, "/sign-in/code?next=/payment-methods")
     assert not is_signed_in(client)
     entered = post(client, opened.location, code=totp.at(clock.now()))
-    assert (entered.status_code, entered.location, is_signed_in(client)) == (303, "/cards", True)
+    assert (entered.status_code, entered.location, is_signed_in(client)) == (303, "/payment-methods", True)
 
 
 @pytest.mark.database("sqlite")

@@ -64,7 +64,7 @@ class Subscriber:
     def bank(self, like: str) -> None:
         """The default card's bank answers from now on as it does for this test card."""
         with db.reading() as session:
-            card = cards.default_card(session, self.customer_id)
+            card = cards.default_method(session, self.customer_id)
         assert card is not None
         self.sandbox.control("cards/behave", payment_method=card.stripe_payment_method_id, like=like)
 

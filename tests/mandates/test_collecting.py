@@ -37,7 +37,7 @@ def test_an_invoice_is_announced_three_days_before_and_charged_on_its_day(subscr
     with subscriber.later(7):
         (notice,) = subscriber.mails("We will charge")
         assert notice["To"] == "ada@spree-bikes.test"
-        assert "Visa ending in 4242" in text_of(notice)
+        assert "Visa •••• 4242" in text_of(notice)
         assert subscriber.charged == []
         with subscriber.later(2.6):
             assert subscriber.charged == []
@@ -218,7 +218,7 @@ def test_without_a_good_card_no_bank_is_asked_and_the_next_card_is_tried(subscri
     with subscriber.later(3):
         assert subscriber.asked == 0
         (mail,) = subscriber.mails("could not charge")
-        assert ("has expired" if what == "expired" else "no card") in text_of(mail)
+        assert ("has expired" if what == "expired" else "no payment method") in text_of(mail)
         subscriber.keep_card("pm_card_mastercard")
         with subscriber.later(1):
             assert subscriber.status(invoice_id) == "paid"

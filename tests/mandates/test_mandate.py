@@ -66,7 +66,7 @@ def test_without_a_good_card_there_is_nothing_to_agree_to(subscriber: Subscriber
     with db.reading() as session:
         (card,) = cards.of_customer(session, subscriber.customer_id)
     card_service.remove(card.id, subscriber.customer_id)
-    with pytest.raises(service.NoCard):
+    with pytest.raises(service.NoMethod):
         subscriber.switch_on()
 
 
@@ -123,8 +123,8 @@ def test_the_pages_tell_what_comes(subscriber: Subscriber, ada: FlaskClient) -> 
     part = {"HX-Request": "true"}
     assert "Paid automatically on" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}", headers=part).text
     assert "notify you 3 days before" in ada.get("/automatic-payment/summary", headers=part).text
-    cards_page = ada.get("/cards").text
-    assert "Automatic payments use this card" in cards_page  # in the dialog in which it is removed
+    cards_page = ada.get("/payment-methods").text
+    assert "Automatic payments use it" in cards_page  # in the dialog in which it is removed
     assert "For INV-TEST-" in cards_page  # in the list
     assert "Automatic payment is off" in post(ada, "/automatic-payment/off")
     assert "Paid automatically on" not in ada.get(f"/automatic-payment/of-invoice/{invoice_id}", headers=part).text
@@ -141,7 +141,7 @@ def test_after_a_decline_the_invoice_says_when_it_is_tried_again(subscriber: Sub
     with subscriber.later(3):
         factories.sign_in(ada, user)
         assert "We will try again on" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}").text
-        assert "Declined, retrying" in ada.get("/automatic-payment").text
+        assert "Failed, retrying" in ada.get("/automatic-payment").text
         with subscriber.later(1), subscriber.later(2), subscriber.later(4):
             factories.sign_in(ada, user)
             assert "no longer paid automatically" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}").text

@@ -195,7 +195,7 @@ SAID = {
     "no answer after a decline": ("Processing", "is being processed", False),
     "set aside": ("Under review", "is under review", False),
     "the bank asks": ("Waiting for confirmation", "is waiting for you to confirm it", False),
-    "announced": ("Will be charged on", "We charge your default card on", False),
+    "announced": ("Will be charged on", "We charge your default payment method on", False),
     "tried again": ("Declined, next attempt on", "Amount due", True),
     "declined": ("Open", "Amount due", True),
 }

@@ -170,7 +170,7 @@ def test_a_link_pays_its_own_invoice_alone(app: Flask, opened: Open, link: str, 
 def test_nobody_is_signed_in_by_a_link(opened: Open, link: str) -> None:
     browser = opened()
     place_of(browser, link)
-    for address in ("/", "/invoices", "/cards", "/account", "/support"):
+    for address in ("/", "/invoices", "/payment-methods", "/account", "/support"):
         answer = browser.get(address)
         assert (answer.status_code, "/sign-in" in answer.location) == (303, True)
 

@@ -17,7 +17,7 @@ from portal.jobs import outbox
 from portal.payment_methods import by_reference, card_testing, keeping, queries, setups, stripe_customers
 from portal.payment_methods.by_reference import KeyReused
 from portal.payment_methods.models import CardAttempt, PaymentMethodSetup
-from portal.payment_methods.sources import UnknownCard
+from portal.payment_methods.sources import UnknownMethod
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 from tests import factories
 from tests.crashing import dies, overtaken
@@ -138,7 +138,7 @@ UNKNOWN: dict[str, Callable[[Wallet], str]] = {
 @pytest.mark.parametrize("which", UNKNOWN)
 def test_what_is_not_there_and_what_is_anothers_is_told_in_the_same_words(wallet: Wallet, which: str) -> None:
     method = UNKNOWN[which](wallet)
-    with pytest.raises(UnknownCard) as refused:
+    with pytest.raises(UnknownMethod) as refused:
         save(wallet, method)
     error = refused.value
     assert (error.status, error.code, error.field, error.facts) == (
@@ -147,7 +147,7 @@ def test_what_is_not_there_and_what_is_anothers_is_told_in_the_same_words(wallet
         "payment_method_id",
         {},
     )
-    assert error.message.startswith("We do not know this card")
+    assert error.message.startswith("We do not know this payment method")
     assert wallet.cards == []
     with db.reading() as session:  # that it was let go is known to Stripe alone, when it is asked to keep it
         begun = session.query(PaymentMethodSetup).where(PaymentMethodSetup.customer_id == wallet.customer_id).count()
@@ -317,7 +317,7 @@ def test_news_from_before_a_card_was_attached_do_not_remove_it(wallet: Wallet) -
 
 def test_who_guesses_references_is_stopped(wallet: Wallet) -> None:
     for number in range(10):
-        with pytest.raises(UnknownCard):
+        with pytest.raises(UnknownMethod):
             save(wallet, f"pm_{number}", f"try-number-{number}")
     method = wallet.method()
     before = everything()

@@ -170,4 +170,4 @@ def test_the_worker_begins_a_round_by_itself(app: Flask) -> None:
 
 def test_no_transaction_is_open_while_stripe_lists(wallet: Wallet) -> None:
     with db.reading(), pytest.raises(db.NestedTransaction):
-        list(gateway.current().list_cards("cus_1"))
+        list(gateway.current().list_methods("cus_1"))

@@ -50,10 +50,10 @@ def test_a_saved_card_is_charged_where_others_leave_the_page(checkout: Checkout)
 
 
 @pytest.mark.database("sqlite")
-def test_a_setup_keeps_cards_alone(checkout: Checkout) -> None:
+def test_a_setup_asks_for_what_can_be_kept(checkout: Checkout) -> None:
     started = setups.start_setup(checkout.customer_id, client_key="first-page", ip="203.0.113.7")
     (intent,) = checkout.sandbox.client.v1.setup_intents.list().data
-    assert intent.id == started.intent_id and intent.payment_method_types == ["card"]
+    assert intent.id == started.intent_id and intent.payment_method_types == ["card", "link"]
 
 
 @pytest.mark.database("sqlite")

@@ -37,9 +37,9 @@ def post(client: FlaskClient, address: str, **form: str) -> Any:
 
 
 def test_who_has_no_cards_is_asked_to_add_one(owner: FlaskClient) -> None:
-    text = owner.get("/cards").text
-    assert "No saved cards" in text
-    assert 'href="/cards/new"' in text
+    text = owner.get("/payment-methods").text
+    assert "No saved payment methods" in text
+    assert 'href="/payment-methods/new"' in text
 
 
 def test_the_list_tells_the_default_and_the_expiry(owner: FlaskClient, wallet: Wallet) -> None:
@@ -47,12 +47,12 @@ def test_the_list_tells_the_default_and_the_expiry(owner: FlaskClient, wallet: W
     card(wallet, is_default=True)
     card(wallet, last4="0001", exp_year=2020)
     card(wallet, last4="0002", exp_month=today.month, exp_year=today.year)
-    text = owner.get("/cards").text
-    assert "Default card" in text
+    text = owner.get("/payment-methods").text
+    assert "Default" in text
     assert text.count("Expired") == 1
     assert text.count("Expires soon") == 1
     assert text.count("Make default") == 1, "neither the default nor an expired card can be made the default"
-    assert "Your Visa ending in 0002 becomes the default." in text
+    assert "Visa •••• 0002 becomes the default." in text
 
 
 @pytest.mark.settings(PORTAL_TIMEZONE="America/Los_Angeles")
@@ -72,11 +72,11 @@ def test_a_card_is_good_until_its_last_day_is_over_where_the_company_is(wallet: 
 def test_the_default_is_changed_and_an_expired_card_refused(owner: FlaskClient, wallet: Wallet) -> None:
     card(wallet, is_default=True)
     second, expired = card(wallet, last4="0001"), card(wallet, last4="0002", exp_year=2020)
-    assert post(owner, f"/cards/{second}/default").status_code == 303
-    assert "now your default card" in owner.get("/cards").text
+    assert post(owner, f"/payment-methods/{second}/default").status_code == 303
+    assert "now your default payment method" in owner.get("/payment-methods").text
     assert wallet.cards[0].id == second
-    post(owner, f"/cards/{expired}/default")
-    assert "This card has expired" in owner.get("/cards").text
+    post(owner, f"/payment-methods/{expired}/default")
+    assert "This card has expired" in owner.get("/payment-methods").text
     assert wallet.cards[0].id == second
 
 
@@ -87,19 +87,19 @@ def test_another_customers_card_is_a_404_and_stripe_hears_nothing_of_it(owner: F
     (theirs,) = other.cards
     with stripe_is_not_asked(wallet.sandbox):
         for act in ("default", "removal"):
-            assert post(owner, f"/cards/{theirs.id}/{act}").status_code == 404
+            assert post(owner, f"/payment-methods/{theirs.id}/{act}").status_code == 404
         for act in ("outcome", "return"):
-            assert owner.get(f"/cards/setups/{other.only_setup.id}/{act}").status_code == 404
+            assert owner.get(f"/payment-methods/setups/{other.only_setup.id}/{act}").status_code == 404
     assert [card.id for card in other.cards] == [theirs.id]
 
 
 def test_the_removal_says_which_card_is_the_default_now(owner: FlaskClient, wallet: Wallet) -> None:
     wallet.add()
     wallet.add("5555555555554444")
-    post(owner, f"/cards/{wallet.cards[0].id}/removal")
-    assert "The card ending in 4444 is now your default card." in owner.get("/cards").text
-    post(owner, f"/cards/{wallet.cards[0].id}/removal")
-    assert "The card was removed." in owner.get("/cards").text
+    post(owner, f"/payment-methods/{wallet.cards[0].id}/removal")
+    assert "Mastercard •••• 4444 is now your default payment method." in owner.get("/payment-methods").text
+    post(owner, f"/payment-methods/{wallet.cards[0].id}/removal")
+    assert "The payment method was removed." in owner.get("/payment-methods").text
 
 
 def test_an_expired_card_is_not_offered_for_paying(owner: FlaskClient, wallet: Wallet) -> None:
@@ -114,18 +114,18 @@ def test_an_expired_card_is_not_offered_for_paying(owner: FlaskClient, wallet: W
 
 
 def test_the_browser_gets_what_it_needs_to_confirm(owner: FlaskClient, wallet: Wallet) -> None:
-    page = owner.get("/cards/new")
+    page = owner.get("/payment-methods/new")
     assert wallet.sandbox.url in page.headers["Content-Security-Policy"]
-    answer = post(owner, "/cards/setups", client_key="first-page")
+    answer = post(owner, "/payment-methods/setups", client_key="first-page")
     assert answer.json.keys() == {"status", "client_secret", "outcome_url", "return_url"}
     assert wallet.only_setup.customer_id == wallet.customer_id
 
 
 OUTCOMES = {
-    "added": "The card is saved",
-    "renewed": "updated its expiry date",
-    "duplicate": "You already have this card",
-    "gone": "The card was not saved",
+    "added": "The payment method is saved",
+    "renewed": "updated its details",
+    "duplicate": "You already have this payment method",
+    "gone": "The payment method was not saved",
 }
 
 
@@ -133,38 +133,38 @@ OUTCOMES = {
 def test_what_became_of_the_card_is_told(owner: FlaskClient, wallet: Wallet, outcome: str) -> None:
     started = wallet.start()
     wallet.change(PaymentMethodSetup, started.setup_id, status="succeeded", outcome=outcome)
-    assert OUTCOMES[outcome] in owner.get(f"/cards/setups/{started.setup_id}/outcome").text
+    assert OUTCOMES[outcome] in owner.get(f"/payment-methods/setups/{started.setup_id}/outcome").text
 
 
 def test_who_comes_back_from_the_bank_sees_the_outcome(owner: FlaskClient, wallet: Wallet) -> None:
     started = wallet.start()
-    assert "The card was not saved" in owner.get(f"/cards/setups/{started.setup_id}/outcome").text
+    assert "The payment method was not saved" in owner.get(f"/payment-methods/setups/{started.setup_id}/outcome").text
     wallet.confirm(started.intent_id, wallet.method())
-    answer = owner.get(f"/cards/setups/{started.setup_id}/return", follow_redirects=True)
-    assert "The card is saved" in answer.text
+    answer = owner.get(f"/payment-methods/setups/{started.setup_id}/return", follow_redirects=True)
+    assert "The payment method is saved" in answer.text
 
 
 def test_stripe_is_asked_within_a_limit_however_often_the_outcome_is(owner: FlaskClient, wallet: Wallet) -> None:
     started = wallet.start()
-    address = f"/cards/setups/{started.setup_id}/outcome"
+    address = f"/payment-methods/setups/{started.setup_id}/outcome"
     for _ in range(20):
         owner.get(address)
     wallet.confirm(started.intent_id, wallet.method())
-    assert "The card is saved" not in owner.get(address).text
+    assert "The payment method is saved" not in owner.get(address).text
     pages.limiter.reset()  # as after a minute
-    assert "The card is saved" in owner.get(address).text
+    assert "The payment method is saved" in owner.get(address).text
 
 
 def test_while_stripe_is_down_the_page_waits(owner: FlaskClient, wallet: Wallet) -> None:
     wallet.fail("error_before", "/v1/setup_intents", times=2)
-    assert post(owner, "/cards/setups", client_key="first-page").status_code == 503
-    text = owner.get(f"/cards/setups/{wallet.only_setup.id}/outcome").text
-    assert "Your bank is checking the card" in text
+    assert post(owner, "/payment-methods/setups", client_key="first-page").status_code == 503
+    text = owner.get(f"/payment-methods/setups/{wallet.only_setup.id}/outcome").text
+    assert "Your bank is checking the payment method" in text
 
 
 def test_card_testing_is_told_when_to_come_back(owner: FlaskClient, wallet: Wallet) -> None:
     declined(wallet.customer_id, 5, ip="127.0.0.1")
-    answer = post(owner, "/cards/setups", client_key="first-page")
+    answer = post(owner, "/payment-methods/setups", client_key="first-page")
     assert answer.status_code == 429
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600
     assert "Many cards were declined" in answer.json["detail"]
@@ -175,7 +175,7 @@ def test_who_is_blocked_is_told_for_how_long_and_whom_to_ask(owner: FlaskClient,
         with time_machine.travel(clock.now() - timedelta(hours=5 - hour), tick=False):
             declined(wallet.customer_id, 5, ip="127.0.0.1")
     with stripe_is_not_asked(wallet.sandbox):
-        answer = post(owner, "/cards/setups", client_key="first-page")
+        answer = post(owner, "/payment-methods/setups", client_key="first-page")
     assert answer.status_code == 429
     assert 18 * 3600 < int(answer.headers["Retry-After"]) <= 19 * 3600
     for words in ("paused until tomorrow", "Please contact us"):

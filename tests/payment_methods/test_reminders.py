@@ -160,7 +160,13 @@ def test_the_mail_says_which_card_until_when_what_depends_on_it_and_what_to_do(
     assert message["Subject"] == "Your card ending in 4242 expires on Dec 31, 2031"
     for kind in ("plain", "html"):
         said = " ".join(text_of(message, kind).split())
-        for words in ("Visa •••• 4242", "Dec 31, 2031", "Default card", "Winter deposit, €50.00", "/cards/new"):
+        for words in (
+            "Visa •••• 4242",
+            "Dec 31, 2031",
+            "Default payment method",
+            "Winter deposit, €50.00",
+            "/payment-methods/new",
+        ):
             assert words in said
 
 
@@ -175,7 +181,7 @@ def test_the_mail_speaks_the_customers_language_and_tells_of_nothing_that_is_not
     assert "31.12.2031" in message["Subject"]
     assert '<html lang="de">' in text_of(message, "html")
     assert "<b>" not in text_of(message, "html")
-    assert "Default card" not in text_of(message, "plain")
+    assert "Default payment method" not in text_of(message, "plain")
     assert "incomplete" not in text_of(message, "plain")
 
 

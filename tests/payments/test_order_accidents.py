@@ -191,7 +191,7 @@ def test_a_card_that_stripe_does_not_take_is_told_and_the_payment_can_go_on(chec
     """That it was used up by another payment is known to Stripe alone, when it is asked to charge it."""
     method = new_card(checkout)
     process(deposit(checkout, method, "spends-the-card"))
-    with pytest.raises(cards.UnknownCard):
+    with pytest.raises(cards.UnknownMethod):
         process(order(checkout, method))
     let_the_worker_finish()
     assert len(charges(checkout)) == 1

@@ -54,7 +54,7 @@ UNKNOWN: dict[str, Callable[[Checkout], str]] = {
 @pytest.mark.parametrize("which", UNKNOWN)
 def test_a_card_that_is_not_there_or_anothers_is_told_in_the_same_words(checkout: Checkout, which: str) -> None:
     method = UNKNOWN[which](checkout)
-    with pytest.raises(cards.UnknownCard) as refused:
+    with pytest.raises(cards.UnknownMethod) as refused:
         process(order(checkout, method))
     assert (refused.value.status, refused.value.field) == (422, "payment_method_id")
     assert (rows(Payment), rows(PlacedOrder), charges(checkout)) == ([], [], [])

@@ -73,7 +73,7 @@ def test_a_page_that_takes_a_card_has_the_scripts_of_the_inventory_and_no_others
     seen = set()
     link = pay_links.for_invoice(pay.rpartition("/")[2])
     by_link = browser.get(urlsplit(link or "").path).location
-    for address in (pay, by_link, "/cards/new"):
+    for address in (pay, by_link, "/payment-methods/new"):
         answer = browser.get(address)
         assert answer.status_code == 200
         assert answer.headers["Content-Security-Policy"] == CSP

@@ -28,7 +28,7 @@ from tests.recovery.conftest import Company
 
 # What the gateway does without moving money: it calls off, lets go, or writes down.
 HARMLESS = {
-    *("cancel_intent", "cancel_setup", "detach_card", "label_intent", "label_refund"),
+    *("cancel_intent", "cancel_setup", "detach_method", "label_intent", "label_refund"),
     *("create_webhook_endpoint", "update_webhook_endpoint", "delete_webhook_endpoint"),
 }
 # What workers do all the same: mails about signing in and about the machine, and the comparison with Stripe.

@@ -11,6 +11,8 @@ import requests
 import stripe
 
 from portal.sandbox.controls import CONTROLS
+from tests.certain import as_sent
+from tests.contract.support import ACCEPTED
 from tests.sandbox import sdk_types
 from tests.sandbox.conftest import RunningSandbox, start
 from tests.waiting import eventually
@@ -47,6 +49,14 @@ def test_an_object_is_shown_without_what_the_sandbox_keeps_to_itself(sandbox: Ru
     shown = sandbox.get(f"/_sandbox/objects/{method.id}", headers={"Accept": "application/json"}).json()
     assert shown["id"] == method.id
     assert not [key for key in shown if key.startswith("_")]
+
+
+def test_a_mandate_ends_at_the_bank(sandbox: RunningSandbox) -> None:
+    intent = sandbox.client.v1.setup_intents.create(as_sent({"allowed_payment_method_types": ["sepa_debit"]}))
+    given = {"payment_method": "pm_sepaDebit_success_de", "mandate_data": ACCEPTED}
+    mandate = sandbox.client.v1.setup_intents.confirm(intent.id, as_sent(given)).mandate
+    sandbox.control("mandates/end", mandate=mandate)
+    assert sandbox.client.v1.mandates.retrieve(str(mandate)).status == "inactive"
 
 
 @pytest.mark.parametrize("headers", [{"Host": "sandbox.example"}, {"Origin": "https://evil.example"}])

@@ -53,7 +53,7 @@ def test_staff_land_on_their_search_and_find_only_what_is_there(desk: Desk, brow
     html = text(client, "/support")
     nav = html[html.index('class="site-nav"') : html.index("</nav>")]
     assert re.findall(r'href="([^"]+)"', nav)[:1] == ["/support"]
-    assert "/support/payments" in nav and 'href="/cards"' not in html
+    assert "/support/payments" in nav and 'href="/payment-methods"' not in html
     assert 'class="brand" href="/support"' in html
 
 

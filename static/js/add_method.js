@@ -1,16 +1,16 @@
 /**
- * The form that adds a card without paying. The server makes the setup intent; Stripe.js collects the card in its own frame and
+ * The form that adds a payment method without paying. The server makes the setup intent; Stripe.js collects it in its own frame and
  * confirms; what became of it is then asked of the server, which asks Stripe. After a refusal everything stays as it was typed.
  */
 import { CardForm, swap } from "./card_form.js";
 import { listening } from "./feedback.js";
 
-const form = document.getElementById("card-form");
-const button = document.getElementById("card-button");
+const form = document.getElementById("method-form");
+const button = document.getElementById("method-button");
 const card = new CardForm({
   form,
-  message: document.getElementById("card-message"),
-  advice: document.getElementById("card-advice"),
+  message: document.getElementById("method-message"),
+  advice: document.getElementById("method-advice"),
   options: { mode: "setup" },
 });
 
@@ -25,7 +25,7 @@ async function add() {
     confirmParams: { return_url: started.return_url },
     redirect: "if_required",
   });
-  await card.conclude(result, () => swap("#card-panel", started.outcome_url));
+  await card.conclude(result, () => swap("#method-panel", started.outcome_url));
 }
 
 form.addEventListener("submit", (event) => {
