@@ -4,16 +4,25 @@ Most of a payment is waiting for Stripe, so threads carry more than processes do
 """
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+# Where the processes add up what they count for /metrics: before anything is imported that counts. In memory, and gone at the end.
+COUNTED = "PROMETHEUS_MULTIPROC_DIR"
+if os.environ.get("PORTAL_METRICS_TOKEN"):
+    os.environ[COUNTED] = tempfile.mkdtemp(prefix="portal-metrics-", dir="/dev/shm")
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from sqlalchemy.orm import configure_mappers
+from sqlalchemy.orm import configure_mappers  # noqa: E402
 
-from portal.core import db
-from portal.core.config import WrongSettings, load  # gunicorn reads this file before it looks for the application
+from portal.core import db  # noqa: E402
+
+# gunicorn reads this file before it looks for the application
+from portal.core.config import WrongSettings, load  # noqa: E402
 
 # gunicorn's threads, which get a request when it is whole: slow clients keep none of them waiting. At most 24 of them may be at Stripe
 # (portal.gateway.http_client), so that 16 are left for everything else, whatever Stripe does.
@@ -59,6 +68,19 @@ def on_starting(server: Any) -> None:
         sys.exit(1)
     server.app.wsgi()
     configure_mappers()
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """What was in use in a process that is gone is in use no more; what it counted stays."""
+    if COUNTED in os.environ:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(_server: Any) -> None:
+    if COUNTED in os.environ:
+        shutil.rmtree(os.environ[COUNTED], ignore_errors=True)
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

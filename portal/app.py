@@ -38,7 +38,7 @@ from portal.stripe_events.feature import FEATURE as STRIPE_EVENTS
 from portal.support.feature import FEATURE as SUPPORT
 from portal.vat.feature import FEATURE as VAT
 from portal.verification.feature import FEATURE as VERIFICATION
-from portal.web import compression, failures, features, list_views, pages, static_files, views
+from portal.web import access, compression, failures, features, list_views, pages, static_files, views
 from portal.webhook_endpoints.feature import FEATURE as WEBHOOK_ENDPOINTS
 
 FEATURES = (
@@ -115,6 +115,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     identity.login_manager.init_app(app)
     certificates.identity()  # a key that cannot be read stops the start, and not each document
     features.install(app, FEATURES)
+    app.wsgi_app = access.Watched(app.wsgi_app)  # type: ignore[method-assign]
     CORS(
         app,
         resources=r"/api/.*",

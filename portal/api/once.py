@@ -21,7 +21,7 @@ from portal.api import app_requests
 from portal.api.bodies import WrongFields
 from portal.api.callers import Caller, MissingScope, ProofNeeded
 from portal.content import language
-from portal.core import idempotency, texts
+from portal.core import idempotency, metrics, texts
 from portal.core.errors import N_, PortalError
 from portal.core.keyset import WrongCursor
 from portal.web import failures, pages
@@ -94,6 +94,7 @@ def answered_once(act: Callable[[], Any], caller: Caller, again: Again, status: 
     key = _key()
     known = app_requests.begin(caller.key, key, _fingerprint())
     if known is not None:
+        metrics.DUPLICATES_STOPPED.labels("request").inc()
         return _replayed(known, caller, again)
     try:
         answer = act()

@@ -16,6 +16,8 @@ from typing import Final
 
 import structlog
 
+from portal.core import metrics
+
 log = structlog.get_logger(__name__)
 
 # So many calls in a row that failed or were slow, and none is made for so many seconds. Then one is tried.
@@ -87,4 +89,5 @@ class Breaker:
             opens = (was_open and is_bad) or self._in_a_row >= FAILURES
             self._opened_at = self._now() if opens else None
         if opens != was_open:
+            metrics.LEFT_ALONE.labels(self._service).set(opens)
             log.warning("service_left_alone" if opens else "service_called_again", service=self._service)

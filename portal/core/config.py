@@ -324,6 +324,8 @@ class Settings(BaseSettings):
     # Where the worker serves what it counts, for Prometheus; nowhere without a port.
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     metrics_host: str = "127.0.0.1"
+    # Who asks web processes for what they count must bring it; without one nobody is told.
+    metrics_token: SecretStr = SecretStr("")
 
     limits_storage: str = Field(default="memory://", repr=False)  # likewise
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

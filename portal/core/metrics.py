@@ -1,19 +1,100 @@
-"""What is counted about the portal, for Prometheus; the worker serves it on a port of its own, never the web server.
+"""What is counted about the portal, for Prometheus. A worker serves it on a port of its own, web processes at /metrics for a token.
 
-Each process counts for itself from its start; what several of them could measure is read from the database. Of money nothing is told
-but whether the books fit.
+Each process counts for itself from its start, and web processes add up what they count, by files in PROMETHEUS_MULTIPROC_DIR
+(deploy/gunicorn.conf.py). What any of them could measure is read from the database, by workers. Of money nothing is told but whether the
+books fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from math import nan
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    start_http_server,
+    values,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import Pool, event
 from sqlalchemy.orm import Session
 
 from portal.core import config, db
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+# Requests. "route" is the pattern of an address ("/invoices/<invoice_id>"), or "none" where there is no such page.
+REQUESTS: Final = Counter(
+    "portal_requests", "Requests, by what was asked for and how it was answered.", ["route", "method", "status"]
+)
+REQUEST_SECONDS: Final = Histogram(
+    "portal_request_seconds", "How long requests took.", ["route"], buckets=(0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+)
+CONNECTIONS_IN_USE: Final = Gauge(
+    "portal_database_connections_in_use", "Connections to the database that are in use.", multiprocess_mode="livesum"
+)
+
+
+@event.listens_for(Pool, "checkout")
+def _taken(*_of: object) -> None:
+    CONNECTIONS_IN_USE.inc()
+
+
+@event.listens_for(Pool, "checkin")
+def _given_back(*_of: object) -> None:
+    CONNECTIONS_IN_USE.dec()
+
+
+# Calls to Stripe: "what" is the kind of object, and what is done with it ("payment_intents confirm"); "outcome" is "done", "refused" (an
+# answer that says no), "failed" (an error of Stripe's), "unanswered", or "not_sent" (left alone, or too many wait already).
+STRIPE_CALLS: Final = Counter("portal_stripe_calls", "Calls to Stripe, each try once.", ["method", "what", "outcome"])
+STRIPE_SECONDS: Final = Histogram(
+    "portal_stripe_call_seconds", "How long Stripe took to answer.", ["what"], buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+)
+LEFT_ALONE: Final = Gauge(
+    "portal_service_left_alone",
+    "1 while a service is not called, because it did not answer.",
+    ["service"],
+    multiprocess_mode="livemax",
+)
+
+# Payments: "outcome" is the status that they came to; "method" is Stripe's type of the payment method, or "none" before a try.
+PAYMENTS: Final = Counter("portal_payments", "What payments came to.", ["method", "outcome"])
+SETTLED_SECONDS: Final = Histogram(
+    "portal_payment_settled_seconds", "From when a payment was begun until it was settled.", ["method"],
+    buckets=(2, 5, 15, 60, 300, 3_600, 86_400, 604_800),
+)  # fmt: skip
+# "what": "request" (an app sent it again), "payment" (one of the same is under way).
+DUPLICATES_STOPPED: Final = Counter(
+    "portal_duplicates_stopped", "What would have been done twice, and was not.", ["what"]
+)
+OPEN_REFUNDS: Final = Gauge(
+    "portal_open_refunds",
+    "Refunds that are undecided, under way, or failed and not dealt with.",
+    ["state"],
+)
+WEBHOOK_ARRIVAL_SECONDS: Final = Histogram(
+    "portal_webhook_arrival_seconds",
+    "From an event at Stripe until its webhook was here.",
+    buckets=(1, 2, 5, 15, 60, 300, 3_600),
+)
+WEBHOOK_APPLIED_SECONDS: Final = Histogram(
+    "portal_webhook_applied_seconds",
+    "From a webhook until what it tells was applied.",
+    buckets=(0.2, 0.5, 1, 2, 5, 15, 60, 300),
+)
+# To customers' systems: "outcome" is "delivered", "later" or "failed".
+DELIVERIES: Final = Counter(
+    "portal_deliveries", "Tries to deliver an event to an endpoint of a customer's.", ["outcome"]
+)
 
 # Jobs: "outcome" is "done", "later", "waits", "failed" or "dead".
 JOBS: Final = Counter("portal_jobs", "Jobs that were run, by name and what came of them.", ["job", "outcome"])
@@ -73,6 +154,29 @@ def read_from_database(gauge: Gauge, measure: Callable[[Session], float]) -> Non
             return nan
 
     gauge.set_function(value)
+
+
+# What web processes count; the rest is the workers' to tell.
+_OF_WEB: Final = frozenset({
+    "portal_requests", "portal_request_seconds", "portal_database_connections_in_use", "portal_stripe_calls", "portal_stripe_call_seconds",
+    "portal_service_left_alone", "portal_payments", "portal_payment_settled_seconds", "portal_duplicates_stopped",
+    "portal_webhook_arrival_seconds",
+})  # fmt: skip
+
+
+class _OfWeb:
+    """Those of _OF_WEB, of all web processes together where they share a directory, else of this one."""
+
+    def collect(self) -> Iterator[Metric]:
+        found: Iterable[Metric] = REGISTRY.collect()
+        if values.ValueClass is not values.MutexValue:  # the process was started with PROMETHEUS_MULTIPROC_DIR
+            found = MultiProcessCollector(CollectorRegistry()).collect()  # type: ignore[no-untyped-call]
+        return (metric for metric in found if metric.name in _OF_WEB)
+
+
+def of_web() -> bytes:
+    """What web processes have counted, as Prometheus reads it."""
+    return generate_latest(_OfWeb())
 
 
 def serve() -> None:

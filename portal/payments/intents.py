@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from portal import gateway, stripe_sync
 from portal.accounts import queries as accounts
-from portal.core import audit, clock, config, crash, db, idempotency, money, recovery, texts
+from portal.core import audit, clock, config, crash, db, idempotency, metrics, money, recovery, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound, PortalError, Unavailable
 from portal.core.money import Money
@@ -188,6 +188,7 @@ def refuse_unresolved(session: Session, customer_id: str, amount: Money, descrip
     """
     alike = queries.unresolved_like(session, customer_id, amount, description)
     if alike is not None:
+        metrics.DUPLICATES_STOPPED.labels("payment").inc()
         raise Unresolved(alike)
 
 

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from portal import gateway, ledger
-from portal.core import audit, clock, config, crash
+from portal.core import audit, clock, config, crash, metrics
 from portal.core.enums import Unknown, parse
 from portal.core.errors import Conflict
 from portal.core.method_kinds import DEBITS
@@ -123,6 +123,10 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
         customer_id=payment.customer_id,
     )
     crash.point("payment changed")
+    metrics.PAYMENTS.labels(payment.method_kind or "none", str(payment.status)).inc()
+    if payment.succeeded_at is not None:
+        taken = payment.succeeded_at - payment.created_at
+        metrics.SETTLED_SECONDS.labels(payment.method_kind or "none").observe(max(taken.total_seconds(), 0))
     if payment.status == PaymentStatus.SUCCEEDED:
         _emit(session, payment, EventType.PAYMENT_SUCCEEDED)
     elif _has_failed(session, payment):

@@ -1,10 +1,12 @@
 """What does the jobs of refunds; each may run twice."""
 
+from functools import partial
+
 from portal.core import metrics
 from portal.core.errors import Conflict
 from portal.jobs import outbox
 from portal.payments import jobs as payment_jobs
-from portal.refunds import email, executing, jobs, service
+from portal.refunds import email, executing, jobs, queries, service
 
 
 @jobs.execute.handler
@@ -48,3 +50,7 @@ def mail_sums(refund_id: str, version: int, reason: str) -> None:
 @jobs.requeue_lost_jobs.handler
 def requeue_lost_jobs() -> None:
     metrics.LOST_JOBS_REQUEUED.labels("refunds").inc(service.requeue_lost_jobs())
+
+
+for state in queries.OPEN:
+    metrics.read_from_database(metrics.OPEN_REFUNDS.labels(state), partial(queries.number_open, state))

@@ -189,6 +189,17 @@ def number_failed(session: Session, most: int) -> int:
     return session.execute(counted(failed_ones(), most)).scalar_one()
 
 
+# What is neither done nor over, in the words of the metrics.
+OPEN: Final = {"undecided": UNDECIDED, "under_way": FOLLOWED, "failed": frozenset({RefundStatus.FAILED})}
+MOST_COUNTED: Final = 10_000
+
+
+def number_open(state: str, session: Session) -> int:
+    """How many are in one of the states of OPEN, counted up to MOST_COUNTED; of failed ones those that wait for staff."""
+    query = failed_ones() if state == "failed" else select(Refund).where(inline_literals(Refund.status, OPEN[state]))
+    return session.execute(counted(query, MOST_COUNTED)).scalar_one()
+
+
 def counted(query: Select[Refund], most: int) -> Select[int]:
     """How many a query finds, counted up to `most`."""
     return select(func.count()).select_from(query.with_only_columns(Refund.id).limit(most).subquery())

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import defer
 
 from portal import gateway
-from portal.core import audit, clock, config, crash, db
+from portal.core import audit, clock, config, crash, db, metrics
 from portal.core.errors import N_, Invalid, NotFound
 from portal.jobs import outbox
 from portal.stripe_events import handlers, jobs, queries
@@ -108,6 +108,8 @@ def _store(event: dict[str, Any], body: bytes, *, delivered: bool) -> bool:
     given = event | {"body": body, "received_at": clock.now(), "delivered": delivered}
     values = {f"event_{name}": given[name] for name in _GIVEN}
     is_new = _write(event["id"], values)
+    if delivered and is_new:
+        metrics.WEBHOOK_ARRIVAL_SECONDS.observe((given["received_at"] - event["created_at"]).total_seconds())
     if delivered and not is_new:
         _note_delivery(event["id"])
     return is_new
@@ -175,6 +177,7 @@ def apply(event_id: str) -> None:
         )
         others = [jobs.apply.key(event_id=one, replay=replays) for one, replays in together if one != event_id]
         outbox.close_unstarted(session, others)
+    metrics.WEBHOOK_APPLIED_SECONDS.observe((clock.now() - event.received_at).total_seconds())
     log.info("webhook_applied", event_id=event_id, type=event.type, note=note, together=len(together))
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from portal.web import access
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -56,6 +58,7 @@ class LightRoutes:
         request_id = new_request_id()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, method="POST", path=route.path)
+        access.note(environ, route.path)
         try:
             told = route.answer(body, environ.get(route.header, ""))
         except Exception:  # noqa: BLE001  # whatever it was: the application meets it again, and logs it

@@ -43,7 +43,7 @@ from portal.core import (
     recovery,
     time_zones,
 )
-from portal.web import forwarded, static_files
+from portal.web import access, forwarded, static_files
 from portal.web.light_routes import new_request_id
 
 # Browsers ask for HTTPS alone from then on, in seconds.
@@ -371,6 +371,14 @@ def check_form() -> None:
 
 
 def _finish_request(response: Response) -> Response:
+    actor = audit.actor()
+    access.note(
+        request.environ,
+        request.url_rule.rule if request.url_rule else access.NO_ROUTE,
+        request.view_args,
+        actor=actor.kind,
+        actor_id=actor.id,
+    )
     for name, value in security_headers(with_stripe=g.get("with_stripe", False)).items():
         response.headers[name] = value
     if g.get("hides_address", False):

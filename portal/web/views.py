@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Final
 
 from flask import Blueprint, Response, make_response, redirect, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal.core import config, db, schema
+from portal.core import config, db, metrics, schema
 from portal.core.errors import NotFound
 from portal.web.pages import THEME_COOKIE, THEMES, limiter, local_path
 
@@ -39,6 +40,18 @@ def _readable_on(colour: str) -> str:
     red, green, blue = (linear(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000000"
+
+
+@bp.get("/metrics")
+def metrics_of_web() -> Response:
+    """What web processes have counted, for a Prometheus that has PORTAL_METRICS_TOKEN. Raises NotFound where no token is set."""
+    token = config.current().metrics_token.get_secret_value()
+    if not token:
+        raise NotFound
+    given = request.headers.get("Authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        return Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return Response(metrics.of_web(), content_type=metrics.CONTENT_TYPE)
 
 
 @bp.get("/language/<code>", endpoint="language")

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from portal.accounts import queries as accounts
-from portal.core import audit, clock, db
+from portal.core import audit, clock, db, metrics
 from portal.core.db import new_id
 from portal.core.errors import Invalid, NotFound
 from portal.jobs import outbox
@@ -85,6 +85,8 @@ def _conclude(delivery_id: str, replay: int, answer: Answer | None, said: str) -
         if delivery.status != DeliveryStatus.PENDING or delivery.replays != replay:
             return
         wait = _record(session, delivery, answer, said)
+        outcome = "later" if wait is not None else str(delivery.status)
+    metrics.DELIVERIES.labels(outcome).inc()
     if wait is not None:
         raise outbox.Reschedule(wait)
 
