@@ -11,6 +11,7 @@ from portal.core import clock, config, db
 from portal.core.errors import N_
 from portal.core.recovery import Recovery
 from portal.jobs import outages, outbox, own_jobs, workers
+from portal.payment_methods import jobs as page_jobs
 from portal.reconciliation import jobs as recovery_jobs
 from portal.reconciliation.models import Reconciliation
 from portal.stripe_events import jobs as event_jobs
@@ -97,6 +98,22 @@ def mail_missing_webhooks(since: int) -> None:
         last=last.received_at if last else None,
         endpoint=f"{settings.base_url}/api/webhooks/stripe",
         link=f"{settings.base_url}/support/operations",
+    )
+
+
+@page_jobs.mail_changed_page.handler
+def mail_changed_page(day: str, differs: str) -> None:
+    """Tell staff what of the page that takes a card is not as this release sends it. Raises as mail.send does."""
+    settings = config.current()
+    locale = settings.staff_language
+    mail.send(
+        key=f"payment_page:{day}",
+        to=settings.company.support_email,
+        subject=language.translate(N_("The page that takes cards has changed"), locale),
+        template="support/operations/mails/changed_page",
+        locale=locale,
+        differs=differs.splitlines(),
+        link=f"{settings.base_url}/support/operations/audit?action=payment_page.looked_at",
     )
 
 

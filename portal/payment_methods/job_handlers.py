@@ -11,6 +11,7 @@ from portal.payment_methods import (
     fence,
     jobs,
     keeping,
+    page_watch,
     reminders,
     setups,
     verifying,
@@ -25,6 +26,7 @@ jobs.follow_up.handler(setups.follow_up)
 jobs.remind.handler(reminders.remind)
 jobs.mail_refused_detail.handler(details.mail_refused)
 jobs.compare_offer.handler(fence.report)
+jobs.watch_page.handler(page_watch.watch)
 
 
 @jobs.requeue_lost_jobs.handler

@@ -74,3 +74,13 @@ def compare_offer() -> None:
 @job("payments.cancel_pending", once_per=("lost",))
 def cancel_pending(customer_id: str, lost: str) -> None:
     """Cancel what a customer has begun to pay for the customer at Stripe that was `lost`, deleted there."""
+
+
+@job("payment_methods.watch_page", every_seconds=24 * 3600)
+def watch_page() -> None:
+    """Look whether the page that takes a card is what this release sends."""
+
+
+@job("operations.mail_changed_page", once_per=("day",), lane=Lane.MESSAGES)
+def mail_changed_page(day: str, differs: str) -> None:
+    """Tell staff what of the page that takes a card differs from this release, a line each; `day` is ISO 8601."""

@@ -11,12 +11,13 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import gateway
 from portal.accounts import queries as accounts
 from portal.core import config, db
-from portal.payment_methods import fence, keeping, queries, setups, statuses
+from portal.core.errors import NotFound
+from portal.payment_methods import fence, keeping, page_watch, queries, setups, statuses
 from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.web import polling
 from portal.web.guards import customer_id, customers_only, payers_only
-from portal.web.pages import limiter, page, render, see_other
+from portal.web.pages import hide_address, limiter, page, render, see_other
 
 bp = Blueprint("payment_methods", __name__, url_prefix="/payment-methods")
 # Where the pages were while there were cards alone; mails of then lead there.
@@ -64,9 +65,23 @@ def remove(payment_method_id: str) -> AnyResponse:
 @payers_only
 def new() -> Response:
     """The page where a payment method is added without paying."""
-    settings = config.current()
     with db.reading() as session:
         country = accounts.customer(session, customer_id()).country
+    return _form(country)
+
+
+@bp.get("/watched/<token>")
+@limiter.limit("20/minute")
+def watched(token: str) -> Response:
+    """The same page, of nobody: for who looks each day whether it is what this release sends."""
+    if not page_watch.is_todays(token):
+        raise NotFound
+    hide_address()
+    return _form("")
+
+
+def _form(country: str) -> Response:
+    settings = config.current()
     return page(
         "payment_methods/new.html",
         with_stripe=True,

@@ -17,6 +17,7 @@ WORDS: Final[dict[str, str]] = {
     "upkeep.restore_drill": N_("Trial of a restore recorded: %(note)s"),
     "service.silent": N_("A service stopped answering"),
     "service.answers": N_("A service answers again"),
+    "payment_page.looked_at": N_("Page that takes cards compared with the release"),
     "webhooks.missing": N_("Stripe’s webhooks stopped arriving"),
     "webhooks.arrive": N_("Stripe’s webhooks arrive again"),
     "recovery.begun": N_("Recovery mode begun: the database was restored from a backup"),

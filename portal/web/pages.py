@@ -390,6 +390,10 @@ def _finish_request(response: Response) -> Response:
     return response
 
 
+# Where browsers tell what the policy of a page that takes a card kept from it: portal.web.views.
+REPORTS: Final = "/csp-reports"
+
+
 def static_headers() -> dict[str, str]:
     """The headers of files, which are no documents: what a picture or a script may load by itself is nothing."""
     names = ("X-Content-Type-Options", "Referrer-Policy", "Strict-Transport-Security")
@@ -415,6 +419,8 @@ def security_headers(*, with_stripe: bool) -> dict[str, str]:
         f"default-src 'none'; script-src 'self'{script}; style-src 'self'; img-src 'self' data:; font-src 'self'; "
         f"connect-src 'self'{connect}; frame-src{frame}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
+    if with_stripe:
+        policy += f"; report-uri {REPORTS}; report-to csp"
     headers = {
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
@@ -422,6 +428,8 @@ def security_headers(*, with_stripe: bool) -> dict[str, str]:
         "Permissions-Policy": f'camera=(), microphone=(), geolocation=(), payment=(self "{settings.stripe_js_origin}")',
         "Cross-Origin-Opener-Policy": "same-origin",
     }
+    if with_stripe:
+        headers["Reporting-Endpoints"] = f'csp="{REPORTS}"'
     if settings.secure_cookies:
         headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}; includeSubDomains"
     return headers
@@ -429,7 +437,7 @@ def security_headers(*, with_stripe: bool) -> dict[str, str]:
 
 # The names of `_context`, and of what Flask and its extensions add.
 _OF_THE_FRAME: Final = frozenset(
-    """company locale languages reader_zone request_id theme hides_address static_url style_sheets
+    """company locale languages reader_zone request_id theme hides_address static_url static_integrity static_modules style_sheets
     g request session current_user csrf_token csrf_meta_tag""".split()
 )
 
@@ -455,6 +463,8 @@ def _context() -> dict[str, Any]:
         "theme": reader_theme(),
         "hides_address": g.get("hides_address", False),
         "static_url": static_files.url,
+        "static_integrity": static_files.integrity,
+        "static_modules": static_files.modules,
         "style_sheets": static_files.sheets,
     }
 

@@ -6,6 +6,7 @@ them, they are served as they lie there.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from functools import cache
@@ -31,6 +32,45 @@ def url(name: str) -> str:
     if built and (built / name).is_file():
         return f"/static/{built.relative_to(STATIC).as_posix()}/{name}"
     return f"/static/{name}" if name.startswith("vendor/") else f"/static/{name}?v={_digest(name)}"
+
+
+def content(name: str) -> bytes:
+    """The bytes of a script, as they are served."""
+    built = _built()
+    return (built / name if built and (built / name).is_file() else STATIC / name).read_bytes()
+
+
+@cache
+def integrity(name: str) -> str:
+    """What a browser holds a script against before it runs it. Source: W3C, "Subresource Integrity"."""
+    return "sha384-" + base64.b64encode(hashlib.sha384(content(name)).digest()).decode()
+
+
+@cache
+def closure(names: tuple[str, ...], *, at_once: bool = False) -> dict[str, str]:
+    """These scripts and all that they import, each with its address; `at_once` without those that are loaded only where they are needed."""
+    found: dict[str, str] = {}
+    waiting = [(name, url(name)) for name in names]
+    while waiting:
+        name, address = waiting.pop(0)
+        if name in found:
+            continue
+        found[name] = address
+        folder, beside = name.rpartition("/")[0], url(name).partition("?")[0].rpartition("/")[0]
+        for dynamic, module in _IMPORTS.findall(content(name).decode()) if name.startswith("js/") else ():
+            if not (at_once and dynamic):
+                waiting.append((f"{folder}/{module}", f"{beside}/{module}"))
+    return found
+
+
+_IMPORTS: Final = re.compile(r"""(?:\bfrom\s*|\bimport\s*|(\bimport\s*\())["']\./([\w-]+\.js)["']""")
+
+
+@cache
+def modules(*names: str) -> tuple[tuple[str, str], ...]:
+    """The address and the hash of each module that these scripts import: told before, so that the browser holds them against it."""
+    told = closure(names, at_once=True)
+    return tuple((address, integrity(name)) for name, address in told.items() if name not in names)
 
 
 @cache

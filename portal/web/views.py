@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hmac
+import json
+import re
+from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
+import structlog
 from flask import Blueprint, Response, make_response, redirect, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal.core import config, db, metrics, schema
+from portal.core import card_numbers, config, db, metrics, schema
 from portal.core.errors import NotFound
-from portal.web.pages import THEME_COOKIE, THEMES, limiter, local_path
+from portal.web.pages import REPORTS, THEME_COOKIE, THEMES, csrf, limiter, local_path
+
+log = structlog.get_logger(__name__)
 
 bp = Blueprint("pages", __name__)
 
@@ -52,6 +59,50 @@ def metrics_of_web() -> Response:
     if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         return Response(status=401, headers={"WWW-Authenticate": "Bearer"})
     return Response(metrics.of_web(), content_type=metrics.CONTENT_TYPE)
+
+
+MOST_REPORT_BYTES: Final = 16_384
+MOST_REPORTS: Final = 10
+
+
+@bp.post(REPORTS)
+@csrf.exempt
+@limiter.limit("20/minute")
+def csp_reports() -> AnyResponse:
+    """What a browser was kept from on a page that takes a card: logged as a directive and a host, for the rest of what browsers tell may
+    name people. Whoever sends what is no report is told nothing.
+    """
+    if (request.content_length or 0) <= MOST_REPORT_BYTES:
+        for directive, host in _reported(request.stream.read(MOST_REPORT_BYTES)):
+            log.warning("csp_violation", directive=directive, blocked=host)
+    return make_response("", 204)
+
+
+def _reported(body: bytes) -> Iterator[tuple[str, str]]:
+    """The directive and the host of each report, in either of the forms that browsers send. Source: W3C, "Content Security Policy 3"."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return
+    for one in (told if isinstance(told, list) else [told])[:MOST_REPORTS]:
+        report = (one.get("csp-report") or one.get("body")) if isinstance(one, dict) else None
+        if not isinstance(report, dict):
+            continue
+        directive = str(report.get("effectiveDirective") or report.get("violated-directive") or "").partition(" ")[0]
+        blocked = str(report.get("blockedURL") or report.get("blocked-uri") or "")
+        try:
+            host = urlsplit(blocked).hostname or blocked
+        except ValueError:
+            host = ""
+        if directive in _DIRECTIVES:
+            yield directive, card_numbers.masked(re.sub(r"[^\w.-]", "", host)[:80])
+
+
+# Others are no directives of ours.
+_DIRECTIVES: Final = frozenset(
+    "default-src script-src script-src-elem script-src-attr style-src style-src-elem style-src-attr img-src font-src connect-src frame-src "
+    "form-action base-uri frame-ancestors worker-src media-src object-src".split()
+)
 
 
 @bp.get("/language/<code>", endpoint="language")

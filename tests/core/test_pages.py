@@ -429,3 +429,52 @@ def test_a_slash_too_many_leads_to_the_page(client: FlaskClient) -> None:
     assert client.post("/api/auth/token/", json={}).location == "/api/auth/token"
     for nowhere in ("/nothing/", "/static/nothing/", "/%2Fevil.test/"):
         assert client.get(nowhere).status_code == 404
+
+
+# What browsers report
+
+
+REPORT = {
+    "csp-report": {
+        "effective-directive": "",
+        "violated-directive": "script-src-elem",
+        "blocked-uri": "https://evil.example/skim.js?card=4242",
+    }
+}
+REPORTED = [
+    {"type": "csp-violation", "body": {"effectiveDirective": "connect-src", "blockedURL": "https://evil.example/x"}}
+]
+
+
+@pytest.mark.parametrize(("told", "directive"), [(REPORT, "script-src-elem"), (REPORTED, "connect-src")])
+def test_what_a_policy_kept_away_is_logged_by_its_host_alone(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, told: object, directive: str
+) -> None:
+    assert client.post("/csp-reports", json=told).status_code == 204
+    said = caplog.text
+    assert "csp_violation" in said and directive in said and "evil.example" in said
+    assert "skim" not in said and "4242" not in said
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"[",
+        b"[" * 5_000,
+        b"[1,null,{}]",
+        b'{"csp-report": 3}',
+        b'{"csp-report": {"violated-directive": "made-up"}}',
+        b"x" * 20_000,
+    ],
+)
+def test_what_is_no_report_is_taken_and_forgotten(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    assert client.post("/csp-reports", data=sent).status_code == 204
+    assert "csp_violation" not in caplog.text
+
+
+def test_nobody_fills_the_log_with_reports(client: FlaskClient) -> None:
+    answers = [client.post("/csp-reports", json=REPORT).status_code for _ in range(25)]
+    assert answers[0] == 204 and answers[-1] == 429

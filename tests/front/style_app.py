@@ -75,6 +75,7 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
             "languages": [("en", "English"), ("de", "Deutsch")],
             "request_id": "req_01j9x2m4",
             "static_url": lambda name: url_for("static", filename=name),
+            "static_integrity": static_files.integrity,
             "style_sheets": static_files.sheets,
         }
 
