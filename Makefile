@@ -20,7 +20,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 AUDIT := $(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --requirement requirements/app.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench clients contract fuzz chaos kills mutants lint structure ways pictures format texts migration reference lock install install-dev install-lint install-lighthouse audit clean
+.PHONY: help run check test bench clients contract fuzz security chaos kills mutants lint structure ways pictures format texts migration reference lock install install-dev install-lint install-lighthouse audit clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ clients: install-dev ## Let clients that others wrote use the sandbox: React, St
 
 fuzz: install-dev ## Let schemathesis try the API's operations with new data, SECONDS=600 for each kind of caller
 	@FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/api/test_fuzz.py
+
+security: install-dev ## Scan the code, and attack a portal on this machine with tools of others, on both databases; some twenty minutes
+	@SECURITY=1 $(BIN)/python -m pytest --quiet -rs --numprocesses $(WORKERS) tests/security
+	@$(BIN)/python -m pytest --quiet tests/infrastructure/test_proxy.py
+	@FUZZ_SECONDS=60 $(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) tests/api/test_fuzz.py
+	@$(MAKE) --no-print-directory audit
 
 chaos: install-dev ## Storm over the whole portal, SEEDS=200 of them on DATABASE=sqlite, postgresql or both; FIRST=n replays
 	@$(BIN)/python -m tests.simulation.campaign --seeds $(SEEDS) --first $(FIRST) --database $(DATABASE) --jobs $(JOBS)

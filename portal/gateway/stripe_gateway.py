@@ -291,6 +291,11 @@ class StripeGateway(ListCalls):
         with api_errors():
             return to_setup(self._client.v1.setup_intents.cancel(setup_intent_id, None, {"idempotency_key": key}))
 
+    def delete_customer(self, customer_id: str) -> None:
+        """Stripe forgets who it was, and lets go of saved payment methods; payments stay. Raises MissingAtStripe for one that is gone."""
+        with api_errors():
+            self._client.v1.customers.delete(customer_id)
+
     def customer_is_gone(self, customer_id: str) -> bool:
         """Whether a customer was deleted at Stripe, which still answers with a note of it, or never was there."""
         try:

@@ -14,7 +14,12 @@ from portal.payment_methods.card_testing import begin_payment, follow_payment, i
 from portal.payment_methods.keeping import Expired, Revoked, make_default, remove, remove_once, upsert
 from portal.payment_methods.setups import SetupStarted, start_setup, sync_setup
 from portal.payment_methods.sources import PaymentSource, UnknownMethod, from_reference, from_saved
-from portal.payment_methods.stripe_customers import detach_customer, ensure_stripe_customer, link_customer
+from portal.payment_methods.stripe_customers import (
+    delete_customers,
+    detach_customer,
+    ensure_stripe_customer,
+    link_customer,
+)
 
 __all__ = [
     "Expired",
@@ -23,6 +28,7 @@ __all__ = [
     "SetupStarted",
     "UnknownMethod",
     "begin_payment",
+    "delete_customers",
     "detach_customer",
     "ensure_stripe_customer",
     "follow_mandate",

@@ -8,6 +8,7 @@ name that it finds too long) is left out, and staff are told: nothing there depe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -212,3 +213,17 @@ def detach_customer(stripe_customer_id: str) -> str | None:
             keeping.mark_removed(session, card)
         jobs.cancel_pending.enqueue(session, customer_id=customer.id, lost=stripe_customer_id)
         return customer.id
+
+
+def delete_customers(customer_id: str) -> int:
+    """Have Stripe forget this customer, also under former ids; returns how many it was told of. A second call finds nothing new.
+
+    Raises the gateway's errors, after which it may be called again.
+    """
+    with db.reading() as session:
+        known = sorted(queries.stripe_customers_of(session, customer_id))
+    for stripe_customer_id in known:
+        with suppress(gateway.MissingAtStripe):
+            gateway.current().delete_customer(stripe_customer_id)
+        detach_customer(stripe_customer_id)
+    return len(known)

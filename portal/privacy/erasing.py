@@ -201,6 +201,7 @@ def erase(erasure_id: str) -> None:
         customer = accounts.customer(session, row.customer_id)
     for card_id in saved:
         payment_methods.remove(card_id, row.customer_id)
+    at_stripe = payment_methods.delete_customers(row.customer_id)
     kept = list(what_is_kept(company_days.today()))
     _tell(customer, row, "privacy/mails/erased", _SUBJECT, kept=kept)
     for held in _in_order():
@@ -212,7 +213,8 @@ def erase(erasure_id: str) -> None:
             return
         customer.erased_at = done.done_at = clock.now()
         done.status, done.kept = ErasureStatus.DONE, [_written_down(one) for one in kept]
-        audit.record(session, "erasure.done", done.id, {"kept": [one.what for one in kept]}, customer_id=customer.id)
+        facts = {"kept": [one.what for one in kept], "deleted_at_stripe": at_stripe}
+        audit.record(session, "erasure.done", done.id, facts, customer_id=customer.id)
 
 
 def mail_rejection(erasure_id: str) -> None:

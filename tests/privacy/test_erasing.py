@@ -16,6 +16,7 @@ from portal.accounts import queries as accounts
 from portal.accounts.models import Customer, WordTrigram
 from portal.content.mail import SentMail
 from portal.core import audit, clock, company_days, db
+from portal.core.audit import AuditEvent
 from portal.core.db import Base
 from portal.core.errors import Forbidden
 from portal.core.four_eyes import Reviewer
@@ -25,6 +26,7 @@ from portal.documents.models import Document
 from portal.identity.models import SignInSession, User
 from portal.invoices.models import Invoice
 from portal.ledger import Posting
+from portal.payment_methods import service as payment_methods
 from portal.privacy import erasing, kinds, queries, sweeping
 from portal.privacy.erasing import StillOpen
 from portal.privacy.held import Erase
@@ -35,6 +37,7 @@ from portal.refunds.models import Refund, RefundMessage
 from portal.stripe_events.models import EventStatus, StripeEvent
 from tests import factories
 from tests.crashing import dies
+from tests.live import SandboxServer
 from tests.privacy.filled import fill, mark
 from tests.smtp import Mailbox, text_of
 
@@ -74,7 +77,9 @@ def run(app: Flask, erasure_id: str) -> None:
         erasing.erase(erasure_id)
 
 
-def test_what_is_to_go_is_gone_from_every_table_and_nobody_elses_is_touched(app: Flask, smtp: Mailbox) -> None:
+def test_what_is_to_go_is_gone_from_every_table_and_nobody_elses_is_touched(
+    app: Flask, smtp: Mailbox, sandbox: SandboxServer
+) -> None:
     with db.transaction() as session:
         mine, _strangers = fill(session, "mine"), fill(session, "stranger")
         for table, values in _OVER.items():
@@ -235,3 +240,35 @@ def test_what_is_over_its_time_goes_once_a_day_and_nothing_before(database: str)
     with db.reading() as session:
         assert session.get_one(Refund, refund.id).explanation == ""
         assert session.scalar(text("SELECT count(*) FROM refund_messages")) == 0
+
+
+def test_stripe_forgets_the_customer_too_and_a_job_that_died_goes_on(
+    app: Flask, sandbox: SandboxServer, smtp: Mailbox
+) -> None:
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        owner, colleague = factories.user(session, customer), factories.staff(session, "approver")
+    at_stripe = payment_methods.ensure_stripe_customer(customer.id)
+    assert sandbox.client.v1.customers.retrieve(at_stripe).email == customer.email
+    erasure_id = erasing.ask(customer.id, owner.id, by_customer=True)
+    erasing.approve(customer.id, Reviewer(colleague.id, "approver"))
+    sandbox.client.v1.customers.delete(at_stripe)  # what a job has done that died before it could write it down
+    run(app, erasure_id)
+    run(app, erasure_id)
+    gone = sandbox.client.v1.customers.retrieve(at_stripe)
+    assert gone.deleted
+    with db.reading() as session:
+        assert session.get_one(Customer, customer.id).stripe_customer_id is None
+        facts = session.scalars(select(AuditEvent.facts).where(AuditEvent.action == "erasure.done")).one()
+        assert facts["deleted_at_stripe"] == 1
+
+
+def test_stripe_is_told_to_delete_a_customer_who_is_erased(app: Flask, sandbox: SandboxServer, smtp: Mailbox) -> None:
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        owner, colleague = factories.user(session, customer), factories.staff(session, "approver")
+    at_stripe = payment_methods.ensure_stripe_customer(customer.id)
+    erasure_id = erasing.ask(customer.id, owner.id, by_customer=True)
+    erasing.approve(customer.id, Reviewer(colleague.id, "approver"))
+    run(app, erasure_id)
+    assert sandbox.client.v1.customers.retrieve(at_stripe).deleted
