@@ -37,6 +37,7 @@ def fill(payments: int) -> str:
                     {
                         "id": db.new_id("pay"),
                         "customer_id": customer_id,
+                        "has_invoices": False,
                         "client_key": f"bench-{number}",
                         "amount_minor": 10_00 + number % 1000,
                         "currency": "eur",

@@ -19,7 +19,7 @@ from portal.core import clock, db
 from portal.documents import codes
 from portal.documents.models import Receipt
 from portal.invoices.models import Invoice
-from portal.payments.models import Payment
+from portal.payments.models import Allocation, Payment
 from portal.support import search
 
 BATCH = 10_000
@@ -88,10 +88,18 @@ def fill(payments: int) -> None:
                 insert(Payment),
                 [
                     one
-                    | {"id": f"pay_{number}", "client_key": f"bench-{number}", "invoice_id": f"inv_{number}"}
+                    | {"id": f"pay_{number}", "client_key": f"bench-{number}", "has_invoices": True}
                     | {"amount_minor": number % 5_000 + 1_00, "description": f"Invoice {number}", "status": "succeeded"}
                     | {"stripe_intent_id": f"pi_bench_{number}", "card_last4": f"{number % 100:04d}", "updated_at": now}
                     for number, one in zip(numbers, common, strict=True)
+                ],
+            )
+            session.execute(
+                insert(Allocation),
+                [
+                    {"id": f"alc_{number}", "payment_id": f"pay_{number}", "position": 1, "invoice_id": f"inv_{number}"}
+                    | {"opening": 1, "amount_minor": number % 5_000 + 1_00, "currency": "eur", "settled_at": now}
+                    for number in numbers
                 ],
             )
             session.execute(

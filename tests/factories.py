@@ -26,8 +26,9 @@ from portal.invoices import service as invoices
 from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine, OutsidePayment
 from portal.invoices.write_offs import WriteOff
 from portal.jobs.models import JobRow
+from portal.payments import queries as payments
 from portal.payments import settling
-from portal.payments.models import Payment
+from portal.payments.models import Allocation, Payment
 from portal.refunds.models import Refund, RefundStep
 from portal.refunds.policy import BANK_TAKES
 from portal.stripe_events.models import StripeEvent
@@ -135,11 +136,12 @@ def invoice(
 def payment(session: Session, customer: Customer, invoice: Invoice | None = None, **values: Any) -> Payment:
     """A payment that has succeeded: of the invoice's total, or of 50 euros for a deposit."""
     now = clock.now()
+    opening = values.pop("opening", invoice.opening if invoice else None)
     row = Payment(
         **{
             "id": new_id("pay"),
             "customer_id": customer.id,
-            "invoice_id": invoice.id if invoice else None,
+            "has_invoices": invoice is not None,
             "client_key": new_id("key"),
             "amount_minor": invoice.total_minor if invoice else 50_00,
             "currency": invoice.currency if invoice else "eur",
@@ -156,21 +158,43 @@ def payment(session: Session, customer: Customer, invoice: Invoice | None = None
             **values,
         }
     )
+    if invoice is not None:
+        row.allocations = [allocation(row, invoice, opening=opening)]
     session.add(row)
     session.flush()
-    if row.succeeded_at is not None and row.invoice_id is None:
+    if row.succeeded_at is not None and not row.has_invoices:
         settling.sell(session, row, row.succeeded_at)
     return row
+
+
+def allocation(payment: Payment, invoice: Invoice, **values: Any) -> Allocation:
+    """All of a payment is for this invoice."""
+    is_over = payment.status == "canceled" or payment.duplicate is not None
+    return Allocation(
+        **{
+            "id": new_id("alc"),
+            "position": 1,
+            "invoice_id": invoice.id,
+            "opening": invoice.opening,
+            "amount_minor": payment.amount_minor,
+            "currency": payment.currency,
+            "settled_at": payment.succeeded_at if payment.status == "succeeded" and not is_over else None,
+            "released_at": payment.updated_at if is_over else None,
+            **values,
+        }
+    )
 
 
 def refund(session: Session, payment: Payment, **values: Any) -> Refund:
     """A refund that has succeeded, of all that was paid; asked for by its customer."""
     now = clock.now()
     amount = values.get("amount_minor", payment.amount_minor)
+    paid = payments.allocations_of(session, payment.id)
     row = Refund(
         **{
             "id": new_id("rfd"),
             "payment_id": payment.id,
+            "invoice_id": paid[0].invoice_id if paid else None,
             "customer_id": payment.customer_id,
             "client_key": new_id("key"),
             "origin": "customer",

@@ -45,7 +45,7 @@ def fill(connection: Connection, payments: int, of_big: int) -> None:
         reference="'PO ' || n", reference_folded="'po ' || n", external_reference_folded="''", created_at=moment, **money,
     )  # fmt: skip
     _insert(
-        connection, "payments", payments, id="'pay_' || n", customer_id=whose, client_key="'key-' || n", invoice_id="'inv_' || n",
+        connection, "payments", payments, id="'pay_' || n", customer_id=whose, client_key="'key-' || n", has_invoices="true",
         amount_minor="1000 + n % 9000", currency="'eur'", description="'Invoice INV-2026-' || lpad(n::text, 8, '0')",
         search_text="'inv-2026-' || lpad(n::text, 8, '0') || E'\\npo ' || n || E'\\ninvoice inv-2026-' || lpad(n::text, 8, '0')",
         items="'[]'", extra="'{}'",
@@ -53,12 +53,18 @@ def fill(connection: Connection, payments: int, of_big: int) -> None:
         stripe_intent_id="'pi_many_' || n", stripe_charge_id="'ch_many_' || n", created_at=moment, updated_at=moment, succeeded_at=moment,
     )  # fmt: skip
     _insert(
+        connection, "payment_allocations", payments, id="'alc_' || n", payment_id="'pay_' || n", position="1", invoice_id="'inv_' || n",
+        opening="1", amount_minor="1000 + n % 9000", currency="'eur'", settled_at=f"CASE WHEN n % 20 > 0 THEN {moment} END",
+        released_at=f"CASE WHEN n % 20 = 0 THEN {moment} END",
+    )  # fmt: skip
+    _insert(
         connection, "documents", payments, id="'rct_' || n", kind="'receipt'", number="'R-2026-' || lpad(n::text, 8, '0')",
         payment_id="'pay_' || n", customer_id=whose, total_minor="1000 + n % 9000", currency="'eur'", facts="'{}'",
         code="'C' || lpad(n::text, 18, '0')", issued_at=moment, mailed_at=moment, pdf_sha256="repeat('0', 64)",
     )  # fmt: skip
     _insert(
-        connection, "refunds", payments // 100, id="'ref_' || n", payment_id="'pay_' || n * 100", customer_id=f"'cus_' || n % {customers}",
+        connection, "refunds", payments // 100, id="'ref_' || n", payment_id="'pay_' || n * 100", invoice_id="'inv_' || n * 100",
+        customer_id=f"'cus_' || n % {customers}",
         client_key="'key-' || n", origin="'staff'", asked_at=moment, asked_minor="100", amount_minor="100", currency="'eur'",
         reason="'duplicate'", status="'succeeded'", updated_at=moment, succeeded_at=moment,
     )  # fmt: skip

@@ -141,7 +141,9 @@ class Company:
         if card is None:
             raise LookupError(f"{demo.name} has no saved card")
         with self._as_customer(demo):
-            paid = payments.pay_with_card(self.customers[demo], invoice_id, card.id, client_key=new_id("form"))
+            paid = payments.pay_with_card(
+                self.customers[demo], payments.whole(invoice_id), card.id, client_key=new_id("form")
+            )
         self.past.a_moment_later()
         return paid.id
 

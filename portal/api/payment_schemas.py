@@ -22,6 +22,7 @@ from portal.api.schemas import (
     Sent,
     Text,
 )
+from portal.payments.service import MOST_INVOICES
 from portal.payments.statuses import PaymentStatus
 
 
@@ -38,13 +39,20 @@ class Mandate(Sent):
     user_agent: Text = Field(min_length=1, max_length=300)
 
 
+class InvoiceToPay(Sent):
+    """What is due of an invoice."""
+
+    invoice_id: Text = Field(max_length=40, min_length=1)
+
+
 class ProcessPayment(Sent):
-    """Pay an invoice, or an amount without one. With a card it is charged at once; without, the answer has a client_secret."""
+    """Pay one or several invoices, or an amount without one. With a card it is charged at once; without, the answer has a client_secret."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
                 {"properties": {"invoice_id": {"type": "string"}}, "required": ["invoice_id"]},
+                {"properties": {"invoices": {"type": "array", "minItems": 1}}, "required": ["invoices"]},
                 {
                     "properties": {"amount": {"type": "integer"}, "currency": {"type": "string"}},
                     "required": ["amount", "currency", "description"],
@@ -57,7 +65,12 @@ class ProcessPayment(Sent):
         max_length=40,
         min_length=1,
         default=None,
-        description="Its amount is paid; then no amount, currency, description or items.",
+        description="What is due of it is paid; then no amount, currency, description or items.",
+    )
+    invoices: Annotated[list[InvoiceToPay], Field(max_length=MOST_INVOICES)] = Field(
+        default=[],
+        description="Several invoices, paid at once; then no invoice_id, amount, currency, description or items. All are in "
+        "one currency.",
     )
     amount: Amount | None = None
     currency: Currency | None = None
@@ -85,8 +98,8 @@ class ProcessPayment(Sent):
 
     @model_validator(mode="after")
     def _either(self) -> ProcessPayment:
-        if (self.invoice_id is None) == (self.amount is None):
-            raise ValueError("send invoice_id or amount, and not both")
+        if sum((self.invoice_id is not None, bool(self.invoices), self.amount is not None)) != 1:
+            raise ValueError("send invoice_id, invoices or amount, and one of these alone")
         if (self.amount is None) != (self.currency is None):
             raise ValueError("amount and currency belong together")
         return self
@@ -110,11 +123,19 @@ class Failure(Answer):
     message: str
 
 
+class PaidInvoice(Answer):
+    invoice_id: str
+    amount: int
+
+
 class Payment(Answer):
     id: str
     stripe_payment_intent_id: str | None
     customer_id: str
-    invoice_id: str | None
+    invoice_id: str | None = Field(description="The invoice that it pays, where it is one.")
+    invoices: list[PaidInvoice] = Field(
+        description="All invoices that it pays, with what it pays of each; none of a payment without an invoice."
+    )
     status: PaymentStatus = Field(
         description="“processing” and “requires_capture”: the money may move at any moment; a direct debit takes days (expected_by). "
         "“succeeded” and “canceled” are final. All others: nothing is charged before its customer confirms."

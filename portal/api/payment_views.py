@@ -13,7 +13,7 @@ from portal.core.errors import Declined
 from portal.core.money import Money
 from portal.payments import queries, service
 from portal.payments.models import Payment
-from portal.payments.service import Item, Order, OrderResult
+from portal.payments.service import Item, Order, OrderResult, Share, whole
 from portal.payments.statuses import PaymentStatus
 
 bp = blueprint("payments")
@@ -39,7 +39,7 @@ def _shown(caller: Caller, payment_id: str) -> payment_schemas.ProcessedPayment:
     takes_cards=True,
 )
 def process_payment(caller: Caller, body: payment_schemas.ProcessPayment) -> payment_schemas.ProcessedPayment:
-    """Pay an invoice, or an amount without one.
+    """Pay one or several invoices, or an amount without one.
 
     With a payment_method_id the card is charged at once. While a step is left to the customer, next_action says which, and client_secret is
     for taking it with Stripe's SDK. An invoice that is being paid already goes on with its one payment. As long as the status is
@@ -68,7 +68,7 @@ def _order(caller: Caller, body: payment_schemas.ProcessPayment) -> Order:
     amount = Money(body.amount, body.currency) if body.amount is not None and body.currency is not None else None
     return Order(
         customer_id=caller.customer(),
-        invoice_id=body.invoice_id,
+        invoices=_shares(body),
         amount=amount,
         description=body.description,
         items=tuple(
@@ -82,6 +82,11 @@ def _order(caller: Caller, body: payment_schemas.ProcessPayment) -> Order:
         client_key=key_of(caller),
         ip=end_users.address(),
     )
+
+
+def _shares(body: payment_schemas.ProcessPayment) -> tuple[Share, ...]:
+    ids = [body.invoice_id] if body.invoice_id is not None else [one.invoice_id for one in body.invoices]
+    return whole(*ids)
 
 
 def _processed(done: OrderResult) -> payment_schemas.ProcessedPayment:

@@ -15,6 +15,12 @@ from portal.refunds.statuses import RefundStatus
 
 class NewRefund(Sent):
     payment_id: Text = Field(max_length=40, min_length=1)
+    invoice_id: Text | None = Field(
+        max_length=40,
+        min_length=1,
+        default=None,
+        description="Which of the payment's invoices is refunded; needed where it paid several.",
+    )
     amount: Amount | None = Field(default=None, description="All that is left, if it is not given.")
     currency: Currency | None = None
     reason: RefundReason
@@ -24,6 +30,7 @@ class NewRefund(Sent):
 class Refund(Answer):
     id: str
     payment_id: str
+    invoice_id: str | None = Field(description="The invoice that it gives back, where its payment paid any.")
     customer_id: str
     status: RefundStatus
     amount: int

@@ -55,11 +55,26 @@ def refund_payment(caller: Caller, body: refund_schemas.NewRefund) -> refund_sch
     key = key_of(caller)
     if not caller.for_company:
         refund_id = service.ask(
-            caller.customer(), caller.user_id, payment.id, amount, body.reason, body.explanation, client_key=key
+            caller.customer(),
+            caller.user_id,
+            payment.id,
+            amount,
+            body.reason,
+            body.explanation,
+            client_key=key,
+            invoice_id=body.invoice_id,
         )
         return _shown(caller, refund_id)
     reviewer = caller.reviewer()
-    refund_id = service.propose(reviewer.id, payment.id, amount, body.reason, body.explanation, client_key=key)
+    refund_id = service.propose(
+        reviewer.id,
+        payment.id,
+        amount,
+        body.reason,
+        body.explanation,
+        client_key=key,
+        invoice_id=body.invoice_id,
+    )
     if "refunds:approve" in caller.scopes:
         service.approve_own(refund_id, reviewer)
     return _shown(caller, refund_id)

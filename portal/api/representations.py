@@ -34,7 +34,8 @@ from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, Standing
 from portal.payment_methods.models import PaymentMethod
 from portal.payment_methods.statuses import MandateStatus
-from portal.payments.models import Payment
+from portal.payments import queries as payment_queries
+from portal.payments.models import Allocation, Payment
 from portal.refunds import messages as refund_messages
 from portal.refunds import service as refunds
 from portal.refunds import statuses as refund_statuses
@@ -201,7 +202,7 @@ def invoice(session: Session, row: Invoice) -> invoice_schemas.Invoice:
     """`row` with its lines."""
     standing = invoices.standings(session, [row])[row.id]
     pay = (
-        config.current().base_url + url_for("pay.invoice", invoice_id=row.id)
+        config.current().base_url + url_for("pay.invoice", selection=row.id)
         if row.status == InvoiceStatus.OPEN
         else None
     )
@@ -272,22 +273,28 @@ def payment(session: Session, row: Payment) -> payment_schemas.Payment:
 
 
 def payments(session: Session, rows: Sequence[Payment]) -> list[payment_schemas.Payment]:
-    """In two queries, however many they are."""
+    """In three queries, however many they are."""
     ids = [row.id for row in rows]
     booked = ledger.sums_of(session, ids)
     receipt_ids = receipts.receipt_ids(session, ids)
+    paid = payment_queries.allocations_of_all(session, [row.id for row in rows if row.has_invoices])
     return [
-        payment_schemas.Payment.model_validate(_payment_facts(row, booked.get(row.id, {}), receipt_ids.get(row.id)))
+        payment_schemas.Payment.model_validate(
+            _payment_facts(row, paid.get(row.id, []), booked.get(row.id, {}), receipt_ids.get(row.id))
+        )
         for row in rows
     ]
 
 
-def _payment_facts(row: Payment, booked: dict[str, int], receipt_id: str | None) -> dict[str, object]:
+def _payment_facts(
+    row: Payment, paid: Sequence[Allocation], booked: dict[str, int], receipt_id: str | None
+) -> dict[str, object]:
     return {
         "id": row.id,
         "stripe_payment_intent_id": row.stripe_intent_id,
         "customer_id": row.customer_id,
-        "invoice_id": row.invoice_id,
+        "invoice_id": paid[0].invoice_id if len(paid) == 1 else None,
+        "invoices": [{"invoice_id": one.invoice_id, "amount": one.amount_minor} for one in paid],
         "status": row.public_status,
         "amount": row.amount_minor,
         "amount_refunded": booked.get("refund", 0) - booked.get("refund_failed", 0) + booked.get("refund_outside", 0),
@@ -337,6 +344,7 @@ def _refund(row: Refund, credit_note_id: str | None, *, needs_two: bool) -> refu
         {
             "id": row.id,
             "payment_id": row.payment_id,
+            "invoice_id": row.invoice_id,
             "customer_id": row.customer_id,
             "status": refund_statuses.known(row.status),
             "amount": row.amount_minor,

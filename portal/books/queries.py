@@ -18,7 +18,7 @@ from portal.core.money import Money
 from portal.documents.models import Document
 from portal.invoices.models import Invoice
 from portal.ledger import LedgerAccount, Posting
-from portal.payments.models import Payment
+from portal.payments.models import Allocation, Payment
 from portal.reconciliation import figures
 from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, StripePayout, StripeTransaction
 
@@ -114,7 +114,7 @@ def _posted(wanted: LinesFilter) -> Select[Posting]:
 def _named(text: str) -> CompoundSelect[Any]:
     """What a line may be about when someone names it so: itself, an invoice with this number, or the payments of it or of a document."""
     of_document = select(Document.payment_id).where(Document.number == text)
-    of_invoice = select(Payment.id).join(Invoice, Invoice.id == Payment.invoice_id).where(Invoice.number == text)
+    of_invoice = select(Allocation.payment_id).join(Allocation.invoice).where(Invoice.number == text)
     itself = select(Invoice.id).where(Invoice.number == text)
     return union_all(select(literal(text)), itself, of_document, of_invoice)
 

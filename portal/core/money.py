@@ -142,6 +142,11 @@ class Money:
         return self.minor != 0
 
     @property
+    def decimals(self) -> int:
+        """How many decimals its minor unit stands for."""
+        return exponent(self.currency)
+
+    @property
     def decimal(self) -> Decimal:
         """The amount in major units: Money(20_00, "eur").decimal == Decimal("20.00")."""
         return Decimal(self.minor).scaleb(-exponent(self.currency))

@@ -9,15 +9,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import ledger
-from portal.core import audit, crash, method_kinds
+from portal.core import audit, clock, crash, method_kinds
 from portal.core.money import Money
 from portal.core.synced_rows import hold_for_review
 from portal.disputes.models import Dispute
 from portal.disputes.statuses import DisputeStatus
 from portal.invoices import service as invoices
+from portal.invoices.models import Invoice
 from portal.ledger import LedgerAccount, Posting
 from portal.payments import jobs as payments
-from portal.payments.models import Payment
+from portal.payments import queries
+from portal.payments.models import Allocation, Payment
 
 
 def is_final(payment: Payment) -> bool:
@@ -33,20 +35,38 @@ def follow(session: Session, dispute: Dispute, *, has_withdrawn: bool, has_retur
     `has_returned` after all, staff look at it. Of a payment without an invoice nothing is owed again: it stays a loss.
     """
     payment = session.get_one(Payment, dispute.payment_id)
-    if dispute.status != DisputeStatus.LOST or not is_final(payment) or payment.invoice_id is None or payment.duplicate:
+    if dispute.status != DisputeStatus.LOST or not is_final(payment) or not payment.has_invoices or payment.duplicate:
         return
-    reference = f"debit_returned:{dispute.id}"
-    if session.scalar(select(Posting.id).where(Posting.reference == reference)) is not None:
+    of_dispute = (
+        Posting.subject == payment.id,
+        Posting.kind == "debit_returned",
+        Posting.reference.endswith(dispute.id),
+    )
+    if session.scalar(select(Posting.id).where(*of_dispute).limit(1)) is not None:
         if has_returned:
             hold_for_review(session, dispute, "the money came back after the invoice was opened again")
         return
     if not has_withdrawn:
         return
-    invoice = invoices.lock(session, payment.invoice_id)
     disputed = dispute.amount if dispute.currency == payment.currency else payment.amount
-    amount = Money(min(disputed.minor, payment.amount_minor, invoice.paid_minor), payment.currency)
-    if amount.minor <= 0:
+    left = min(disputed.minor, payment.amount_minor)
+    claims = [one for one in queries.allocations_of(session, payment.id) if one.counts]
+    for one in sorted(claims, key=lambda claim: claim.invoice_id):
+        invoice = invoices.lock(session, one.invoice_id)
+        amount = Money(min(left, one.amount_minor, invoice.paid_minor), payment.currency)
+        if amount.minor > 0:
+            left -= amount.minor
+            _owe_again(session, dispute, payment, one, invoice, amount)
+    if left == min(disputed.minor, payment.amount_minor):
         return
+    payments.mail_failed_debit.enqueue(session, payment_id=payment.id, charge_id=dispute.stripe_charge_id)
+    crash.point("debit returned")
+
+
+def _owe_again(
+    session: Session, dispute: Dispute, payment: Payment, one: Allocation, invoice: Invoice, amount: Money
+) -> None:
+    """So much of what an allocation paid of its invoice, which is locked, is due again."""
     ledger.post(
         session,
         "debit_returned",
@@ -54,11 +74,10 @@ def follow(session: Session, dispute: Dispute, *, has_withdrawn: bool, has_retur
         credit=LedgerAccount.DISPUTES,
         amount=amount,
         subject=payment.id,
-        reference=reference,
-        item=payment.item,
+        reference=one.reference("debit_returned", dispute.id),
+        item=invoice.item,
     )
+    one.released_at = clock.now()
     invoices.uncount(session, invoice, amount)
     facts = {"number": invoice.number, "amount": str(amount), "dispute": dispute.id}
     audit.record(session, "invoice.debit_returned", invoice.id, facts, customer_id=payment.customer_id)
-    payments.mail_failed_debit.enqueue(session, payment_id=payment.id, charge_id=dispute.stripe_charge_id)
-    crash.point("debit returned")

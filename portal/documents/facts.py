@@ -24,7 +24,7 @@ from portal.invoices import details
 from portal.vat.untaxed import Untaxed
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 10
+VERSION: Final = 11
 
 
 # The most that an EPC QR code can ask for, in cents. Source: EPC069-12.
@@ -332,12 +332,31 @@ class ReceiptFacts(MoneyFacts):
         return not self.reference.invoice_number
 
 
+@dataclass(frozen=True, slots=True)
+class PaidInvoice:
+    """An invoice that a payment paid, and how much of it in minor units; `is_part` where that is less than all of it."""
+
+    number: str
+    issued_on: date
+    amount_minor: int
+    is_part: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentConfirmationFacts(MoneyFacts):
-    """Everything a payment confirmation says: it is no invoice, and no tax stands on it."""
+    """Everything a payment confirmation says: it is no invoice, and no tax stands on it.
+
+    `invoices` are all that it paid; those of before name one in their reference alone.
+    """
 
     kind: Literal["payment_confirmation"] = "payment_confirmation"
     paid_on: date
+    invoices: tuple[PaidInvoice, ...] = ()
+
+    @property
+    def names_several(self) -> bool:
+        """Whether what was paid of each invoice is told invoice by invoice."""
+        return len(self.invoices) > 1 or any(one.is_part for one in self.invoices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from portal.documents.facts import (
     InvoiceFacts,
     Line,
     Method,
+    PaidInvoice,
     Party,
     PaymentConfirmationFacts,
     ReceiptFacts,
@@ -38,7 +39,7 @@ from portal.invoices import details
 from portal.invoices.credit_lines import CreditedLine
 from portal.invoices.models import Invoice, InvoiceCredit
 from portal.ledger.revenue import Part
-from portal.payments.models import Payment
+from portal.payments.models import Allocation, Payment
 from portal.refunds.models import Refund
 from portal.vat import untaxed
 from portal.vat.untaxed import Untaxed
@@ -216,11 +217,18 @@ def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue
 
 
 def payment_confirmation(
-    payment: Payment, invoice: Invoice | None, customer: Customer, issue: Issue
+    payment: Payment, paid: Sequence[Allocation], customer: Customer, issue: Issue
 ) -> PaymentConfirmationFacts:
-    """The facts of the confirmation of a payment that has succeeded. Raises NotAddingUp when its invoice is in another currency."""
-    if invoice is not None and invoice.currency != payment.currency:
-        raise NotAddingUp(f"{payment.id} is in {payment.currency}, and {invoice.number} in {invoice.currency}")
+    """The facts of the confirmation of a payment that has succeeded; `paid` is what it paid of each invoice, which is loaded. It names them
+    all. Raises NotAddingUp when they are in another currency, or do not come to the payment.
+    """
+    for one in paid:
+        if one.invoice.currency != payment.currency:
+            raise NotAddingUp(
+                f"{payment.id} is in {payment.currency}, and {one.invoice.number} in {one.invoice.currency}"
+            )
+    if paid and sum(one.amount_minor for one in paid) != payment.amount_minor:
+        raise NotAddingUp(f"what {payment.id} paid of its invoices does not come to {payment.amount_minor}")
     return PaymentConfirmationFacts(
         **issue.common(customer, payment.currency),
         **_without_tax(payment.amount_minor),
@@ -228,8 +236,17 @@ def payment_confirmation(
         number=issue.number_of(DocumentKind.PAYMENT_CONFIRMATION),
         issued_on=issue.day,
         paid_on=company_days.day_of(payment.succeeded_at or issue.at),
-        reference=reference(payment, invoice),
+        invoices=tuple(
+            PaidInvoice(one.invoice.number, one.invoice.issued_on, one.amount_minor, is_part=_is_part(one))
+            for one in paid
+        ),
+        reference=reference(payment, paid[0].invoice if len(paid) == 1 else None),
     )
+
+
+def _is_part(one: Allocation) -> bool:
+    """Whether it paid less than the invoice was issued over."""
+    return one.amount_minor < one.invoice.total_minor
 
 
 def credit_note(

@@ -16,12 +16,12 @@ from portal.refunds.models import Refund
 
 def of_payment(payment: Payment) -> DocumentKind:
     """A confirmation beside an invoice, and of money too much; else the receipt, which is the invoice."""
-    if payment.invoice_id is None and payment.duplicate is None:
+    if not payment.has_invoices and payment.duplicate is None:
         return DocumentKind.RECEIPT
     return DocumentKind.PAYMENT_CONFIRMATION
 
 
 def of_refund(refund: Refund, payment: Payment) -> DocumentKind:
     """A credit note where the price is lowered, or where a receipt is an invoice of its own and is taken back; else a confirmation."""
-    lowers = policy.lowers_price(refund.reason, payment)
+    lowers = policy.lowers_price(refund.reason, refund.invoice_id, payment)
     return DocumentKind.CREDIT_NOTE if lowers else DocumentKind.REFUND_CONFIRMATION

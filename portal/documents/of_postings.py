@@ -12,7 +12,7 @@ from portal.documents.models import Document, InvoiceDocument, PaymentDocument, 
 from portal.invoices.models import Invoice
 from portal.ledger import Posting
 from portal.ledger.revenue import REVERSED
-from portal.payments.models import Payment
+from portal.payments.models import Allocation
 from portal.refunds.models import Refund
 
 # A database takes no question of any length.
@@ -44,8 +44,11 @@ class Numbers:
         invoices = select(Invoice.id, Invoice.number)
         self._invoices = dict(_found(session, invoices, Invoice.id, (str(one.item_id) for one in posted)))
         payments = [one.subject for one in posted if one.subject.startswith("pay_")]
-        owed = select(Payment.id, Invoice.number).join(Invoice, Invoice.id == Payment.invoice_id)
-        self._invoices |= dict(_found(session, owed, Payment.id, payments))
+        owed = select(Allocation.payment_id, Invoice.number).join(Allocation.invoice).order_by(Allocation.position)
+        several: dict[str, list[str]] = {}
+        for payment_id, number in _found(session, owed, Allocation.payment_id, payments):
+            several.setdefault(payment_id, []).append(number)
+        self._invoices |= {payment_id: ", ".join(numbers) for payment_id, numbers in several.items()}
         column = PaymentDocument.payment_id
         self._of_payments = dict(_found(session, select(column, PaymentDocument.number), column, payments))
         moved = {movement(one) for one in posted if _is_of_refund(one)}
@@ -58,7 +61,7 @@ class Numbers:
         self._of_refunds = numbers | {stripe: numbers.get(refund, "") for stripe, refund in ids.items()}
 
     def invoice(self, posting: Posting) -> str:
-        """The number of the invoice that it is about; "" for none."""
+        """The number of the invoice that it is about, or of all of its payment; "" for none."""
         return str(self._invoices.get(str(posting.item_id)) or self._invoices.get(posting.subject) or "")
 
     def document(self, posting: Posting) -> str:

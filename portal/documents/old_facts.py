@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from portal.documents.models import DocumentKind
 
+# Without the invoices of a payment.
+WITHOUT_PAID_INVOICES: Final = 10
 # Without discounts.
 WITHOUT_DISCOUNTS: Final = 9
 # Without the company's account.
@@ -28,6 +30,7 @@ VERSIONS: Final = frozenset(
     {
         *(WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, WITHOUT_CONFIRMATIONS),
         *(WITH_ONE_REASON, WITHOUT_CONTACTS, WITHOUT_ELECTRONIC_ADDRESSES, WITHOUT_TRANSFERS, WITHOUT_DISCOUNTS),
+        WITHOUT_PAID_INVOICES,
     }
 )
 
@@ -41,7 +44,7 @@ def in_todays_shape(written: dict[str, Any]) -> dict[str, Any]:
         written = _renamed(written)
     if version in {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS}:
         written = written | {"reference": _with_details(written["reference"])}
-    later = {WITH_ONE_REASON, WITHOUT_CONTACTS, WITHOUT_ELECTRONIC_ADDRESSES, WITHOUT_TRANSFERS, WITHOUT_DISCOUNTS}
+    later = {version for version in VERSIONS if version > WITHOUT_CONFIRMATIONS}
     if version in VERSIONS - later and written.get("kind") == DocumentKind.CREDIT_NOTE:
         written = _of_receipt(written)
     return _with_reasons(written) if version == WITH_ONE_REASON else written

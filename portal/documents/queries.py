@@ -206,8 +206,11 @@ def receipt_of(session: Session, payment_id: str) -> PaymentDocument | None:
 
 
 def invoice_paid(session: Session, document: Document) -> str | None:
-    """The id of the invoice that the payment of a document is for."""
-    return session.scalar(select(Payment.invoice_id).where(Payment.id == document.payment_id))
+    """The id of the invoice that a document of money that moved is about; None where it is about none, or about several."""
+    if document.refund_id is not None:
+        return session.scalar(select(Refund.invoice_id).where(Refund.id == document.refund_id))
+    paid = payments.allocations_of(session, str(document.payment_id))
+    return paid[0].invoice_id if len(paid) == 1 else None
 
 
 def invoice_corrected(session: Session, document: Document) -> str | None:

@@ -42,6 +42,7 @@ from portal.invoices.models import Invoice, InvoiceCredit
 from portal.jobs import outbox
 from portal.ledger import revenue
 from portal.payments import jobs as payment_jobs
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.refunds import jobs as refund_jobs
 from portal.refunds import service as refunds
@@ -115,22 +116,21 @@ def issue(payment_id: str, kept: Kept | None = None) -> str:
 
 def _issue_receipt(session: Session, payment: Payment, kept: Kept | None) -> str:
     customer = session.get_one(Customer, payment.customer_id)
-    invoice = _invoice_of(session, payment)
+    paid = payments.allocations_of(session, payment.id)
     kind = kept.kind if kept else kinds.of_payment(payment)
     issue = _begin_issue(session, kind, customer, kept)
     if kind == DocumentKind.RECEIPT:
+        invoice = _with_lines(session, paid[0].invoice_id) if paid else None
         frozen: facts.Facts = freezing.receipt(payment, invoice, customer, issue)
         document: Document = Receipt(payment_id=payment.id)
     else:
-        frozen = freezing.payment_confirmation(payment, invoice, customer, issue)
+        frozen = freezing.payment_confirmation(payment, paid, customer, issue)
         document = PaymentConfirmation(payment_id=payment.id)
     return _add(session, document, frozen, customer, issue, kept)
 
 
-def _invoice_of(session: Session, payment: Payment) -> Invoice | None:
-    if payment.invoice_id is None:
-        return None
-    return session.get_one(Invoice, payment.invoice_id, options=[selectinload(Invoice.lines)])
+def _with_lines(session: Session, invoice_id: str) -> Invoice:
+    return session.get_one(Invoice, invoice_id, options=[selectinload(Invoice.lines)])
 
 
 @invoices.on_issue
@@ -180,13 +180,13 @@ def _issue_credit_note(
     customer = session.get_one(Customer, payment.customer_id)
     kind = kept.kind if kept else kinds.of_refund(refund, payment)
     said = facts.from_json(receipt.facts)
-    invoice = _invoice_of(session, payment)
+    invoice = _with_lines(session, refund.invoice_id) if refund.invoice_id else None
     about = freezing.reference(payment, invoice)
     if kind == DocumentKind.CREDIT_NOTE:
         corrected, earlier = _corrected(session, payment, invoice, said)
         # Of a refund from before the books said it.
         refunds.credit(session, refund, payment, refund.succeeded_at or db.database_now(session))
-        given = refunds.credited(session, refund, payment)
+        given = refunds.credited(session, refund)
         issue = _begin_issue(session, kind, customer, kept)
         frozen: facts.Facts = freezing.credit_note(refund, payment, corrected, given, earlier, customer, about, issue)
         document: Document = CreditNote(payment_id=payment.id, refund_id=refund.id)
@@ -231,9 +231,9 @@ def issue_correction(session: Session, invoice: Invoice, credit: InvoiceCredit) 
 
 def _standing_of(invoice_id: str) -> Select[dict[str, Any]]:
     """The facts of the credit notes of an invoice that stand: those of refunds of its payments, and those of its own credits."""
-    paid = select(Payment.id).where(Payment.invoice_id == invoice_id)
+    refunded = select(Refund.id).where(Refund.invoice_id == invoice_id)
     credited = select(InvoiceCredit.id).where(InvoiceCredit.invoice_id == invoice_id)
-    of_it = or_(CreditNote.payment_id.in_(paid), CreditNote.credit_id.in_(credited))
+    of_it = or_(CreditNote.refund_id.in_(refunded), CreditNote.credit_id.in_(credited))
     return select(CreditNote.facts).where(CreditNote.revoked_at.is_(None), of_it)
 
 
@@ -244,10 +244,10 @@ def revoke_credit_note(refund_id: str) -> None:
     failed before its credit note was issued. Raises NotFound for an unknown refund, Conflict for one that has not failed.
     """
     with db.transaction() as session:
-        refund, payment = _lock(session, refund_id)
+        refund, _payment = _lock(session, refund_id)
         if not refund.has_failed:
             raise Conflict
-        refunds.take_again(session, refund, payment, refund.failed_at or db.database_now(session))
+        refunds.take_again(session, refund, refund.failed_at or db.database_now(session))
         note = session.scalar(select(RefundDocument).where(RefundDocument.refund_id == refund_id))
         if note is None or note.revoked_at is not None:
             return

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from portal.core import config
 from portal.core.audit import AuditEvent
@@ -20,7 +20,6 @@ from portal.core.errors import N_
 from portal.disputes.models import Dispute
 from portal.evidence import gathering
 from portal.identity.models import User
-from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 
 VISA: Final = "visa"
@@ -76,9 +75,7 @@ def of_dispute(session: Session, dispute: Dispute, texts: Mapping[str, str]) -> 
 
 
 def _described(session: Session, payment: Payment) -> str:
-    loaded = [selectinload(Invoice.lines)]
-    invoice = session.get(Invoice, payment.invoice_id, options=loaded) if payment.invoice_id else None
-    return gathering.sold(payment, invoice)[:LONGEST_DESCRIPTION]
+    return gathering.sold(payment, gathering.invoices_of(session, payment))[:LONGEST_DESCRIPTION]
 
 
 def _signs(session: Session, payment: Payment, dispute: Dispute, changed: Collection[str]) -> dict[str, str]:

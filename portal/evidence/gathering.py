@@ -24,6 +24,7 @@ from portal.evidence import fields
 from portal.identity import queries as users
 from portal.invoices.models import Invoice
 from portal.mandates.models import Mandate
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.refunds import queries as refunds
@@ -58,14 +59,12 @@ def texts_of(session: Session, dispute: Dispute, checks: gateway.CardChecks | No
     `dispute` has its payment and its customer loaded; `checks` are what the card's bank has checked, where that is known.
     """
     payment, customer = dispute.payment, dispute.customer
-    invoice = (
-        session.get(Invoice, payment.invoice_id, options=[selectinload(Invoice.lines)]) if payment.invoice_id else None
-    )
+    invoices = invoices_of(session, payment)
     written = _documents_of(session, payment)
     found = {
-        fields.STATEMENT: "\n\n".join(_statement(session, dispute, invoice, checks)),
-        "product_description": sold(payment, invoice),
-        "service_date": invoice.issued_on.isoformat() if invoice else _day(payment.succeeded_at),
+        fields.STATEMENT: "\n\n".join(_statement(session, dispute, invoices, checks)),
+        "product_description": sold(payment, invoices),
+        "service_date": min(one.issued_on for one in invoices).isoformat() if invoices else _day(payment.succeeded_at),
         "refund_refusal_explanation": "\n".join(_given_back(session, payment)),
         "access_activity_log": "\n".join(_activity(session, payment, written)),
         "customer_name": customer.name,
@@ -108,10 +107,11 @@ def earlier_payments(session: Session, dispute: Dispute) -> Sequence[Payment]:
 
 
 def _statement(
-    session: Session, dispute: Dispute, invoice: Invoice | None, checks: gateway.CardChecks | None
+    session: Session, dispute: Dispute, invoices: Sequence[Invoice], checks: gateway.CardChecks | None
 ) -> Iterator[str]:
     payment = dispute.payment
-    paid_for = f"invoice {invoice.number} of {invoice.issued_on.isoformat()}" if invoice else f"“{payment.description}”"
+    named = [f"invoice {one.number} of {one.issued_on.isoformat()}" for one in invoices]
+    paid_for = " and ".join(named) or f"“{payment.description}”"
     when = _moment(payment.succeeded_at)
     if payment.pay_link_id is not None:
         yield (
@@ -169,17 +169,25 @@ def _checked(checks: gateway.CardChecks) -> Iterator[str]:
 # The other texts
 
 
-def sold(payment: Payment, invoice: Invoice | None) -> str:
-    """What was paid for; the invoice has its lines loaded."""
-    if invoice is not None:
-        lines = [
-            f"- {line.description} ({line.quantity} × {invoice.in_currency(line.unit_price_minor)})"
-            for line in invoice.lines
-        ]
-        return "\n".join([f"Invoice {invoice.number} of {invoice.issued_on.isoformat()}:", *lines])
+def invoices_of(session: Session, payment: Payment) -> list[Invoice]:
+    """The invoices that were paid, with their lines; none of a payment without one."""
+    ids = [one.invoice_id for one in payments.allocations_of(session, payment.id)]
+    return [session.get_one(Invoice, one, options=[selectinload(Invoice.lines)]) for one in ids]
+
+
+def sold(payment: Payment, invoices: Sequence[Invoice]) -> str:
+    """What was paid for; the invoices have their lines loaded."""
+    if invoices:
+        return "\n".join(line for invoice in invoices for line in _billed(invoice))
     if payment.lines:
         return "\n".join(f"- {item.description}" for item in payment.lines)
     return payment.description
+
+
+def _billed(invoice: Invoice) -> Iterator[str]:
+    yield f"Invoice {invoice.number} of {invoice.issued_on.isoformat()}:"
+    for line in invoice.lines:
+        yield f"- {line.description} ({line.quantity} × {invoice.in_currency(line.unit_price_minor)})"
 
 
 def _given_back(session: Session, payment: Payment) -> Iterator[str]:

@@ -20,6 +20,7 @@ from portal.core.money import Money
 from portal.invoices import standing
 from portal.invoices.models import Invoice, InvoiceCredit, InvoiceLine, OutsidePayment
 from portal.invoices.statuses import (
+    DUE,
     UNDER_WAY,
     WAITING,
     CreditStatus,
@@ -112,13 +113,26 @@ _NEXT_DUE: Final = (
 )
 
 
+def sums(session: Session, customer_id: str) -> list[OwedSum]:
+    """What the customer has to pay, by currency; in one question."""
+    rows = db.rows_in(session, standing.sums_of_open(company_days.today()), {"customer": customer_id})
+    # PostgreSQL sums bigints as numeric.
+    return _sums(
+        [_Part(currency, status, bool(late), count, int(minor)) for currency, status, late, count, minor in rows]
+    )
+
+
+def due(session: Session, customer_id: str, most: int) -> list[Invoice]:
+    """The invoices that the customer has to pay now, earliest due date first; none that are on their way to be paid."""
+    is_due = standing.case_of(company_days.today()).in_(DUE)
+    query = select(Invoice).where(Invoice.customer_id == customer_id, Invoice.status == InvoiceStatus.OPEN, is_due)
+    return list(session.scalars(query.order_by(Invoice.due_on, Invoice.id).limit(most)))
+
+
 def owed(session: Session, customer_id: str) -> Owed:
     """What the customer has to pay, and what is on its way to be paid; in four questions at most."""
-    rows = db.rows_in(session, standing.sums_of_open(company_days.today()), {"customer": customer_id})
     next_due = list(session.scalars(_NEXT_DUE, {"customer": customer_id}))
-    # PostgreSQL sums bigints as numeric.
-    parts = [_Part(currency, status, bool(late), count, int(minor)) for currency, status, late, count, minor in rows]
-    return Owed(_sums(parts), next_due, standing.of(session, next_due))
+    return Owed(sums(session, customer_id), next_due, standing.of(session, next_due))
 
 
 @dataclass(frozen=True, slots=True)

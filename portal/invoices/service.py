@@ -43,6 +43,7 @@ __all__ = [
     "on_due_again",
     "on_issue",
     "on_void",
+    "refuse_unpayable",
     "refuse_while_recording",
     "refuse_withdrawn",
     "row_of",
@@ -197,6 +198,12 @@ def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
     Raises NotFound for an unknown or someone else's id, Conflict when it is paid, credited or void.
     """
     invoice = lock(session, invoice_id, customer_id)
+    refuse_unpayable(invoice)
+    return invoice
+
+
+def refuse_unpayable(invoice: Invoice) -> None:
+    """Raises Conflict when it is paid, credited, written off or void, in words for who wants to pay it."""
     if invoice.status == InvoiceStatus.PAID:
         raise Conflict(
             N_("Invoice %(number)s is already paid. You were not charged again."),
@@ -219,14 +226,16 @@ def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
             code=WRITTEN_OFF,
             number=invoice.number,
         )
-    return invoice
 
 
-def lock_payable(session: Session, invoice_id: str, customer_id: str, *, at_most: Money | None = None) -> Invoice:
+def lock_payable(
+    session: Session, invoice_id: str, customer_id: str, *, at_most: Money | None = None, is_alone: bool = True
+) -> Invoice:
     """Likewise, and what is due of it can be charged now: for whoever starts a payment, which is of `Invoice.amount_due`.
 
     Besides, raises Conflict while a payment that arrived in another way waits for its approval, and when more is due than `at_most`,
-    which is what the customer was shown or told; and where Stripe would refuse so small a rest.
+    which is what the customer was shown or told; and where Stripe would refuse so small a rest, if `is_alone` says that no other invoice
+    is paid with it.
     """
     invoice = lock_open(session, invoice_id, customer_id)
     refuse_while_recording(session, invoice)
@@ -238,7 +247,7 @@ def lock_payable(session: Session, invoice_id: str, customer_id: str, *, at_most
             due=invoice.amount_due,
             number=invoice.number,
         )
-    if invoice.is_reduced:
+    if invoice.is_reduced and is_alone:
         try:
             drafts.check_chargeable(invoice.amount_due)
         except Invalid as error:

@@ -21,11 +21,13 @@ def index() -> Response:
     with db.reading() as session:
         found = queries.page_for_customer(session, customer_id, status=status, cursor=request.args.get("page"))
         standings = queries.standings(session, found.rows)
+        sums = queries.sums(session, customer_id)
     return pages.page(
         "invoices/index.html",
         partial="invoices/_list.html",
         found=found,
         standings=standings,
+        sums=sums,
         wanted=status,
         filters=queries.FILTERS,
     )

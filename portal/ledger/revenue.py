@@ -66,8 +66,11 @@ def withdraw(session: Session, kind: str, item: Item, *, subject: str, at: datet
             _post_back(session, posting, kind + suffix, f"{kind}:{posting.reference}", subject, at)
 
 
-def overpay(session: Session, amount: Money, item: Item, *, subject: str, at: datetime) -> None:
-    """Book that so much of a payment, the `subject`, was not owed: it is the customer's, and no longer counts towards the item."""
+def overpay(session: Session, amount: Money, item: Item, *, subject: str, at: datetime, reference: str = "") -> None:
+    """Book that so much of a payment, the `subject`, was not owed: it is the customer's, and no longer counts towards the item.
+
+    `reference` is another one than the subject's where a payment pays several items.
+    """
     post(
         session,
         "overpaid",
@@ -75,7 +78,7 @@ def overpay(session: Session, amount: Money, item: Item, *, subject: str, at: da
         credit=LedgerAccount.OVERPAYMENTS,
         amount=amount,
         subject=subject,
-        reference=f"overpaid:{subject}",
+        reference=reference or f"overpaid:{subject}",
         at=at,
         item=item,
     )

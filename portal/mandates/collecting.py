@@ -66,7 +66,7 @@ def collect(collection_id: str) -> None:
     try:
         payment = payments.pay_with_card(
             begun.customer_id,
-            begun.invoice_id,
+            payments.whole(begun.invoice_id),
             begun.payment_method_id,
             client_key=begun.client_key,
             off_session=True,

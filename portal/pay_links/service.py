@@ -221,7 +221,8 @@ def start(
         receipt_to = email_addresses.checked(receipt_to)
         email_addresses.refuse_unreachable(receipt_to)
     with audit.acting(audit.Actor("pay_link", found.link.id, ip, request_id)):
-        payment_service.end_other_side(found.invoice.id, found.link.id)
+        shares = payment_service.whole(found.invoice.id)
+        payment_service.end_others(found.link.customer_id, shares, found.link.id)
         return payment_service.start_for_invoice(
             found.link.customer_id,
             found.invoice.id,

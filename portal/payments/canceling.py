@@ -7,6 +7,8 @@ the same call goes on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from portal import stripe_sync
@@ -14,7 +16,7 @@ from portal.core import audit, crash, db
 from portal.core.errors import N_, Conflict, NotFound, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.payments import queries, statuses
+from portal.payments import allocating, queries, statuses
 from portal.payments.intents import (
     KIND,
     AlreadyPaid,
@@ -22,6 +24,7 @@ from portal.payments.intents import (
     UnderReview,
     refresh,
 )
+from portal.payments.order_rules import Share
 from portal.payments.statuses import PaymentStatus
 
 
@@ -67,17 +70,30 @@ def cancel_waiting(payment_id: str) -> None:
     )
 
 
-def end_other_side(invoice_id: str, pay_link_id: str | None = None) -> None:
-    """Outside any transaction, before an invoice is paid: call off what was begun through a pay link when somebody signed in pays, and the
-    other way round. So neither side has the secret of an intent to which the other one's cards are shown.
+def end_others(
+    customer_id: str, shares: Sequence[Share], pay_link_id: str | None = None, *, off_session: bool = False
+) -> None:
+    """Outside any transaction, before invoices are paid: call off what stands in the way of paying just these shares.
 
-    Nothing where nothing was begun, or Stripe knows nothing of it yet. Raises as `cancel_waiting` does.
+    That is what was begun and not finished of some of them, or of other amounts, or with further invoices: so an invoice has one live
+    payment, whichever selection it is in. And what was begun through a pay link when somebody signed in pays, and the other way round: so
+    neither side has the secret of an intent to which the other one's cards are shown.
+
+    Nothing where nothing was begun, or what goes on is not at Stripe yet. Raises InProgress while money of such a payment may move, and
+    `off_session` while its customer answers the bank; NotFound, Invalid, and else as `cancel_waiting` does.
     """
     with db.reading() as session:
-        live = queries.live_of_invoice(session, invoice_id)
-    if live is None or live.stripe_intent_id is None or live.has_succeeded:
-        return
-    if (live.pay_link_id is None) != (pay_link_id is None):
+        found = queries.live_of_invoices(session, [one.invoice_id for one in shares])
+        wanted = allocating.wanted(session, customer_id, shares) if found else {}
+    for live in found:
+        if live.has_succeeded:
+            continue
+        if live.amounts == wanted:
+            if live.stripe_intent_id is not None and (live.pay_link_id is None) != (pay_link_id is None):
+                cancel_waiting(live.id)
+            continue
+        if live.may_move or (off_session and live.requires_action):
+            raise InProgress
         cancel_waiting(live.id)
 
 

@@ -8,7 +8,7 @@ between, the card is charged once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -26,9 +26,10 @@ from portal.payment_methods import fence
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
 from portal.payments import jobs, queries
-from portal.payments.canceling import end_other_side
-from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, refresh, start_for_invoice
+from portal.payments.canceling import end_others
+from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, refresh, start
 from portal.payments.models import Confirmation, Payment
+from portal.payments.order_rules import Share
 from portal.payments.restoring import refuse_lost
 from portal.payments.settling import emit_failure
 from portal.payments.statuses import PaymentStatus
@@ -217,23 +218,23 @@ def _mark_answered(confirmation: Confirmation) -> None:
 
 def pay_with_card(
     customer_id: str,
-    invoice_id: str,
+    shares: Sequence[Share],
     payment_method_id: str,
     *,
     client_key: str,
     off_session: bool = False,
     at_most: Money | None = None,
 ) -> Payment:
-    """Pay what is due of an open invoice with a saved card, `at_most` that much; returns the payment as it is then, declined ones too.
+    """Pay these shares of open invoices with a saved card, `at_most` that much; returns the payment as it is then, declined ones too.
 
     On session it may come back `requires_action`: its page lets the customer answer the bank. Off session a bank that wants to ask
     declines instead (failure code "authentication_required"). A payment that waits for its customer's answer to the bank is left as
     it is. A second call with the same key repeats nothing and returns the payment as it is now. When the answer is lost, the
     payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened.
 
-    Raises NotFound for another customer's invoice or card, before Stripe is asked; cards.Expired, CardGone, Conflict (not open
-    any more, more is due than `at_most`, or the key was used for another invoice), AlreadyPaid, InProgress, UnderReview; and the
-    gateway's errors as long as nothing was sent that could charge the card.
+    Raises NotFound for another customer's invoice or card, before Stripe is asked; Invalid for a selection that cannot be paid at once;
+    cards.Expired, CardGone, Conflict (not open any more, more is due than `at_most`, or the key was used for other invoices), AlreadyPaid,
+    InProgress, UnderReview; and the gateway's errors as long as nothing was sent that could charge the card.
     """
     idempotency.check_client_key(client_key)
     with db.reading() as session:
@@ -241,7 +242,7 @@ def pay_with_card(
         confirmation = queries.by_press(session, customer_id, client_key)
     if confirmation is None:
         payment_id, confirmation = _begin_with_card(
-            customer_id, invoice_id, payment_method_id, client_key, off_session=off_session, at_most=at_most
+            customer_id, shares, payment_method_id, client_key, off_session=off_session, at_most=at_most
         )
     else:
         payment_id = confirmation.payment_id
@@ -249,7 +250,7 @@ def pay_with_card(
         finish_attempt(confirmation.id)
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, customer_id)
-    if payment.invoice_id != invoice_id:
+    if set(payment.amounts) != {one.invoice_id for one in shares}:
         raise Conflict
     return payment
 
@@ -273,7 +274,7 @@ def pay_other_with_card(customer_id: str, payment_id: str, payment_method_id: st
 
 def _begin_with_card(
     customer_id: str,
-    invoice_id: str,
+    shares: Sequence[Share],
     payment_method_id: str,
     client_key: str,
     *,
@@ -283,9 +284,10 @@ def _begin_with_card(
     """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
     source = cards.from_saved(customer_id, payment_method_id)
     if off_session:
-        refuse_lost(customer_id, invoice_id)
-    end_other_side(invoice_id)
-    started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False, at_most=at_most)
+        for one in shares:
+            refuse_lost(customer_id, one.invoice_id)
+    end_others(customer_id, shares, off_session=off_session)
+    started = start(customer_id, shares, client_key=client_key, save_card=False, at_most=at_most)
     return started.payment_id, _record_after(started, source, client_key, off_session=off_session)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portal.core.errors import N_
 from portal.core.permissions import Permission
-from portal.payments import job_handlers, pay_views, staff_views, views
+from portal.payments import job_handlers, pay_views, selection_views, staff_views, views
 from portal.payments.staff_list import LIST
 from portal.web.features import Feature, NavigationEntry
 
@@ -15,12 +15,14 @@ _LISTS = (
 )
 
 FEATURE = Feature(
-    blueprints=(views.bp, pay_views.bp, staff_views.bp),
+    blueprints=(views.bp, pay_views.bp, selection_views.bp, staff_views.bp),
     jobs=(job_handlers,),
     lists=(LIST,),
     navigation=(
         NavigationEntry("payments.overview", "home", N_("Overview"), 10, frozenset({"payments.overview"})),
-        NavigationEntry("payments.history", "list", N_("Payments"), 30, frozenset({"payments", "pay", "refunds"})),
+        NavigationEntry(
+            "payments.history", "list", N_("Payments"), 30, frozenset({"payments", "pay", "pay_together", "refunds"})
+        ),
         NavigationEntry(
             "support_payments.index", "list", N_("Lists"), 40, frozenset(_LISTS), permission=Permission.LOOK_UP
         ),

@@ -74,7 +74,6 @@ def _record_stray(payment: Payment, intent: gateway.Intent) -> str:
         row = record(
             session,
             customer_id=payment.customer_id,
-            invoice_id=None,
             client_key=f"second:{intent.id}",
             amount=payment.amount,
             description=payment.description,
@@ -191,7 +190,9 @@ def count_declined_charge(charge_id: str) -> None:
                 failure,
                 intent_id=charge.intent_id,
                 paid=False,
-                subjects=payment.card_is_tried_for,
+                subjects=payment.card_is_tried_for(
+                    one.invoice_id for one in queries.allocations_of(session, payment.id)
+                ),
             )
 
 

@@ -9,7 +9,7 @@ payment's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -26,13 +26,12 @@ from portal.core.errors import N_, Conflict, Invalid, NotFound, PortalError, Una
 from portal.core.money import Money
 from portal.core.synced_rows import hold_for_review
 from portal.gateway import Intent
-from portal.invoices import service as invoices
-from portal.invoices.models import Invoice
 from portal.payment_methods import fence
 from portal.payment_methods import service as cards
-from portal.payments import jobs, queries, statuses
+from portal.payments import allocating, jobs, queries, statuses
+from portal.payments.allocating import Part
 from portal.payments.models import Payment, PaymentStep
-from portal.payments.order_rules import LONGEST_DESCRIPTION
+from portal.payments.order_rules import LONGEST_DESCRIPTION, Share, whole
 from portal.payments.settling import apply, has_changes, mismatch
 from portal.payments.statuses import PaymentStatus
 
@@ -96,28 +95,48 @@ def start_for_invoice(
     at_most: Money | None = None,
     receipt_to: str = "",
 ) -> Started:
-    """Begin paying what is due of an open invoice, or go on with the payment that it already has: two tabs and two devices reach the
-    same one. `receipt_to` is an address that gets the receipt besides, of who is not signed in.
+    """`start` for what is due of one invoice."""
+    return start(
+        customer_id,
+        whole(invoice_id),
+        client_key=client_key,
+        save_card=save_card,
+        at_most=at_most,
+        receipt_to=receipt_to,
+    )
 
-    Raises NotFound, Conflict (not open any more, being recorded as paid in another way, or more is due than `at_most`), AlreadyPaid,
-    InProgress, UnderReview, and the gateway's errors; after Unavailable the row is there and the worker goes on, and a second call
-    finds it.
+
+def start(
+    customer_id: str,
+    shares: Sequence[Share],
+    *,
+    client_key: str,
+    save_card: bool,
+    at_most: Money | None = None,
+    receipt_to: str = "",
+) -> Started:
+    """Begin paying these shares of open invoices with one payment, or go on with the payment that they already have: two tabs and two
+    devices reach the same one. `receipt_to` is an address that gets the receipt besides, of who is not signed in.
+
+    Raises NotFound and Invalid (a selection that cannot be paid at once), Conflict (not open any more, being recorded as paid in another
+    way, being paid with others or by another amount, or more is due than `at_most`), AlreadyPaid, InProgress, UnderReview, and the
+    gateway's errors; after Unavailable the row is there and the worker goes on, and a second call finds it.
     """
     idempotency.check_client_key(client_key)
     with db.transaction() as session:
         recovery.refuse(session)
-        invoice = invoices.lock_payable(session, invoice_id, customer_id, at_most=at_most)
-        payment = queries.live_of_invoice(session, invoice_id)
+        parts = allocating.lock_parts(session, customer_id, shares, at_most=at_most)
+        payment = allocating.live(session, parts)
         if payment is None:
             if queries.by_client_key(session, customer_id, client_key) is not None:
                 raise Conflict
             payment = record(
                 session,
                 customer_id=customer_id,
-                invoice_id=invoice_id,
+                parts=parts,
                 client_key=client_key,
-                amount=invoice.amount_due,
-                description=invoice.number,
+                amount=allocating.total(parts),
+                description=allocating.described(parts),
                 save_card=save_card,
                 receipt_to=receipt_to,
             )
@@ -141,7 +160,7 @@ def record_custom_payment(
         accounts.customer(session, customer_id, lock=True)
         known = queries.by_client_key(session, customer_id, client_key)
         if known is not None:
-            if known.amount != amount or known.invoice_id is not None:
+            if known.amount != amount or known.has_invoices:
                 raise Invalid(
                     N_("This form was already used for another payment. Please reload the page."), code="key_reused"
                 )
@@ -151,7 +170,6 @@ def record_custom_payment(
         return record(
             session,
             customer_id=customer_id,
-            invoice_id=None,
             client_key=client_key,
             amount=amount,
             description=description,
@@ -196,20 +214,23 @@ def record(
     session: Session,
     *,
     customer_id: str,
-    invoice_id: str | None,
     client_key: str,
     amount: Money,
     description: str,
     save_card: bool,
+    parts: Sequence[Part] = (),
     receipt_to: str = "",
 ) -> Payment:
-    """The row, its first step, its audit event and the job that looks after it, in the caller's transaction."""
+    """The row with its allocations, its first step, its audit event and the job that looks after it, in the caller's transaction.
+
+    `parts` are what it takes of invoices, which come to its amount; none of a payment without an invoice.
+    """
     now = clock.now()
     payment = Payment(
         id=new_id("pay"),
         customer_id=customer_id,
-        invoice_id=invoice_id,
-        opening=1 if invoice_id is None else session.get_one(Invoice, invoice_id).opening,
+        has_invoices=bool(parts),
+        allocations=allocating.rows_of(parts),
         client_key=client_key,
         amount_minor=amount.minor,
         currency=amount.currency,
@@ -231,7 +252,7 @@ def record(
         session,
         "payment.started",
         payment.id,
-        {"amount": str(amount), "invoice": invoice_id},
+        {"amount": str(amount), **allocating.named(parts)},
         customer_id=customer_id,
     )
     jobs.follow_up.enqueue_in(session, FIRST_CHECK_SECONDS, payment_id=payment.id)
@@ -315,6 +336,8 @@ def refresh(payment_id: str) -> Intent:
 
 
 def _prepare(payment: Payment) -> Mapping[str, Any]:
+    with db.reading() as session:
+        allocations = queries.allocations_of(session, payment.id)
     return {
         "customer_id": cards.ensure_stripe_customer(payment.customer_id),
         "description": payment.description,
@@ -322,7 +345,7 @@ def _prepare(payment: Payment) -> Mapping[str, Any]:
             **payment.extra,
             "payment_id": payment.id,
             "customer_id": payment.customer_id,
-            "invoice_id": payment.invoice_id or "",
+            **allocating.labels(allocations),
         },
         "save_card": payment.save_card,
         "methods": fence.asked_of_payment(),

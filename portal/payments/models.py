@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -33,11 +34,9 @@ from portal.core.synced_rows import Mirror
 from portal.invoices.models import Invoice
 from portal.payments import statuses
 from portal.payments.order_rules import Item
-from portal.payments.statuses import FINAL, LIVE, MOVING, WAITING_FOR_CUSTOMER, Duplicate, PaymentStatus
+from portal.payments.statuses import FINAL, MOVING, WAITING_FOR_CUSTOMER, Duplicate, PaymentStatus
 
-_LIVE: Final = text(
-    "status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL"
-)
+_CLAIMED: Final = text("released_at IS NULL")
 
 
 _FOUND: Final = text("review_reason <> ''")
@@ -91,8 +90,57 @@ class Confirmation(Base):
     )
 
 
-# Not "IS NULL": SQLite would rather go through all of these in the index by invoices, and sort them.
-_OF_NO_INVOICE: Final = text("coalesce(invoice_id, '') = ''")
+class Allocation(Base):
+    """What of a payment is for which invoice: one row an invoice, in the order in which they are named. Its amount never changes.
+
+    From the start on it claims its invoice: a partial unique index lets an invoice have one live allocation each time that it is open
+    (`opening`, see Invoice.opening). `settled_at` is when the money counted towards the invoice. `released_at` is when it claimed it no
+    more: its payment was canceled, the invoice was closed before the money came, or the bank took the money back. What is settled and not
+    released of an invoice, with what was recorded outside Stripe, is its `paid_minor`.
+    """
+
+    __tablename__ = "payment_allocations"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
+    position: Mapped[int] = mapped_column(Integer)  # from 1
+    invoice_id: Mapped[str] = mapped_column(ForeignKey("invoices.id"))
+    opening: Mapped[int] = mapped_column(Integer)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    released_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    payment: Mapped[Payment] = relationship(lazy="raise", back_populates="allocations")
+    invoice: Mapped[Invoice] = relationship(lazy="raise")
+
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        UniqueConstraint("payment_id", "position"),
+        # Two tabs, two devices and a double click all meet here.
+        Index(
+            "uq_payment_allocations_live",
+            "invoice_id",
+            "opening",
+            unique=True,
+            sqlite_where=_CLAIMED,
+            postgresql_where=_CLAIMED,
+        ),
+        Index("ix_payment_allocations_invoice", "invoice_id", "payment_id"),
+    )
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def counts(self) -> bool:
+        """Whether its money counts towards its invoice."""
+        return self.settled_at is not None and self.released_at is None
+
+    def reference(self, kind: str, movement: str) -> str:
+        """How a posting of a movement that is booked for each invoice is called. The first one bears the movement's name alone."""
+        return f"{kind}:{movement}" if self.position == 1 else f"{kind}:{self.invoice_id}:{movement}"
 
 
 class Payment(Mirror, Base):
@@ -103,9 +151,8 @@ class Payment(Mirror, Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
-    invoice_id: Mapped[str | None] = mapped_column(ForeignKey("invoices.id"))
-    # Which opening of its invoice it is for (Invoice.opening).
-    opening: Mapped[int] = mapped_column(Integer, default=1)
+    # Whether it pays invoices, which its allocations name; else it is a payment of its own. It never changes.
+    has_invoices: Mapped[bool] = mapped_column(Boolean)
     client_key: Mapped[str] = mapped_column(String(80))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
@@ -154,22 +201,15 @@ class Payment(Mirror, Base):
     )
 
     customer: Mapped[Customer] = relationship(lazy="raise")
-    invoice: Mapped[Invoice | None] = relationship(lazy="raise")
+    allocations: Mapped[list[Allocation]] = relationship(
+        lazy="raise", order_by="Allocation.position", back_populates="payment"
+    )
     steps: Mapped[list[PaymentStep]] = relationship(lazy="raise", order_by="PaymentStep.at, PaymentStep.id")
 
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         one_of("duplicate", Duplicate),
         UniqueConstraint("customer_id", "client_key"),
-        # Two tabs, two devices and a double click all meet here: an invoice has one live payment each time that it is open.
-        Index(
-            "uq_payments_live_invoice",
-            "invoice_id",
-            "opening",
-            unique=True,
-            sqlite_where=_LIVE,
-            postgresql_where=_LIVE,
-        ),
         Index("ix_payments_history", "customer_id", "created_at", "id"),
         Index("ix_payments_history_status", "customer_id", "status", "created_at", "id"),
         # All that the history is narrowed by: a search reads this alone, and a row only where it is shown.
@@ -183,14 +223,17 @@ class Payment(Mirror, Base):
         Index("ix_payments_created", "created_at", "id"),
         Index("ix_payments_status", "status", "created_at", "id"),
         Index("ix_payments_moving", "created_at", "id", sqlite_where=_MOVING, postgresql_where=_MOVING),
-        Index("ix_payments_invoice", "invoice_id", "created_at", "id"),
         Index("ix_payments_charge", "stripe_charge_id"),
         Index("ix_payments_method", "stripe_payment_method_id", "created_at", "id"),
         Index("ix_payments_last4", "card_last4", "created_at", "id"),
         Index("ix_payments_amount", "currency", "amount_minor", "created_at", "id"),
         # The description alone, folded: of what an invoice says, the invoice is found.
         Index(
-            "ix_payments_description", "search_text", "id", sqlite_where=_OF_NO_INVOICE, postgresql_where=_OF_NO_INVOICE
+            "ix_payments_description",
+            "search_text",
+            "id",
+            sqlite_where=text("has_invoices IS 0"),
+            postgresql_where=text("has_invoices IS false"),
         ),
         Index("ix_payments_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
@@ -204,8 +247,23 @@ class Payment(Mirror, Base):
 
     @property
     def item(self) -> ledger.Item:
-        """What it pays, for the ledger: its invoice, or itself where it is both."""
-        return ledger.Item(self.customer_id, self.invoice_id or self.id)
+        """What is owed and paid at once, for the ledger: itself, of a payment without an invoice."""
+        return ledger.Item(self.customer_id, self.id)
+
+    @property
+    def only_invoice(self) -> Invoice | None:
+        """The invoice that it pays, where it is one. Needs the allocations to be loaded, with their invoices."""
+        return self.allocations[0].invoice if len(self.allocations) == 1 else None
+
+    @property
+    def selection(self) -> str:
+        """Its invoices, as the address of the page names them where they are paid. Needs the allocations to be loaded."""
+        return ",".join(one.invoice_id for one in self.allocations)
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        """What it pays of each invoice, in minor units by the invoice's id. Needs the allocations to be loaded."""
+        return {one.invoice_id: one.amount_minor for one in self.allocations}
 
     @property
     def lines(self) -> tuple[Item, ...]:
@@ -232,10 +290,9 @@ class Payment(Mirror, Base):
         """The company's day by which the money is expected while a debit is under way."""
         return self.expected_on if self.status == PaymentStatus.PROCESSING else None
 
-    @property
-    def card_is_tried_for(self) -> tuple[str | None, ...]:
+    def card_is_tried_for(self, invoice_ids: Iterable[str]) -> tuple[str, ...]:
         """What attempts of a card for it are noted under; see portal.payment_methods.card_testing."""
-        return self.id, self.invoice_id, self.client_key
+        return self.id, *invoice_ids, self.client_key
 
     @property
     def public_status(self) -> PaymentStatus:
@@ -275,9 +332,9 @@ class Payment(Mirror, Base):
 @event.listens_for(Payment, "before_insert")
 def _make_searchable(_mapper: Any, connection: Connection, payment: Payment) -> None:
     searched = [payment.description]
-    if payment.invoice_id is not None:
-        named = select(Invoice.number, Invoice.reference).where(Invoice.id == payment.invoice_id)
-        searched = [*connection.execute(named).one(), payment.description]
+    for one in reversed(payment.allocations):
+        named = select(Invoice.number, Invoice.reference).where(Invoice.id == one.invoice_id)
+        searched = [*connection.execute(named).one(), *searched]
     payment.search_text = "\n".join(texts.fold(one) for one in searched)[:LONGEST_SEARCHED]
 
 

@@ -24,6 +24,9 @@ MOST_ITEMS: Final = 50
 LONGEST_ITEM: Final = 300
 # Longer texts would not fit on a receipt's line.
 LONGEST_DESCRIPTION: Final = 200
+# So many invoices can be paid at once: their names and amounts stand in an intent's metadata, ten an entry.
+MOST_INVOICES: Final = 30
+INVOICES_AN_ENTRY: Final = 10
 # Stripe takes 50 entries, names of 40 and values of 500 characters; the rest is room for the portal's own.
 # Source: Stripe, "Metadata".
 MOST_ENTRIES: Final = 20
@@ -39,8 +42,22 @@ OWN_NAMES: Final = frozenset(
         *("receipt_id", "receipt_number", "receipt_code", "receipt_issued_at"),
         *("client_key", "order_fingerprint", "order_method"),
         *(f"items_{number}" for number in range(1, LABELS + 1)),
+        *(f"invoices_{number}" for number in range(1, MOST_INVOICES // INVOICES_AN_ENTRY + 1)),
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What is to be paid of an invoice: `amount`, or all that is due of it."""
+
+    invoice_id: str
+    amount: Money | None = None
+
+
+def whole(*invoice_ids: str) -> tuple[Share, ...]:
+    """All that is due of these invoices."""
+    return tuple(Share(one) for one in invoice_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +84,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What an app wants paid: an open invoice, or an amount with its description and, if it likes, the items that make it up.
+    """What an app wants paid: shares of open invoices, or an amount with its description and, if it likes, the items that make it up.
 
     `method` is what is charged: one of the customer's saved cards ("method_…") or a payment method of Stripe's ("pm_…"); without
     one the answer holds what the customer confirms with. `client_key` makes the same order, sent twice, one payment. `ip` is where a
@@ -78,7 +95,7 @@ class Order:
 
     customer_id: str
     client_key: str
-    invoice_id: str | None = None
+    invoices: tuple[Share, ...] = ()
     amount: Money | None = None
     description: str = ""
     items: tuple[Item, ...] = ()
@@ -92,8 +109,9 @@ class Order:
     @property
     def fingerprint(self) -> str:
         """Equal for orders of the same. Its shape stays: a key of yesterday is compared with it."""
+        whole = self.invoices[0].invoice_id if len(self.invoices) == 1 and self.invoices[0].amount is None else None
         told: dict[str, Any] = {
-            "invoice": self.invoice_id,
+            "invoice": whole,
             "amount": [self.amount.minor, self.amount.currency] if self.amount else None,
             "description": self.description,
             "items": [[item.description, item.quantity_thousandths, item.unit_amount_minor] for item in self.items],
@@ -101,6 +119,8 @@ class Order:
             "method": self.method,
             "save_card": self.save_card,
         }
+        if self.invoices and whole is None:
+            told["invoices"] = [[one.invoice_id, one.amount.minor if one.amount else None] for one in self.invoices]
         if self.mandate is not None:
             told["mandate"] = dict(self.mandate)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
@@ -108,8 +128,9 @@ class Order:
 
 def check(order: Order) -> None:
     """Raises Invalid for an order that cannot be placed, whoever places it and whatever the limits are; NotFound for what is no id."""
-    if order.invoice_id is not None:
-        check_id(order.invoice_id)
+    if order.invoices:
+        for share in order.invoices:
+            check_id(share.invoice_id)
         for name, given in (("description", order.description), ("items", order.items)):
             if given:
                 raise Invalid(N_("Leave the description out: the invoice already has one."), field=name)

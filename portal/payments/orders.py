@@ -19,15 +19,14 @@ from portal.accounts import queries as accounts
 from portal.core import clock, crash, db, idempotency, method_kinds, recovery, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid
-from portal.invoices import queries as invoice_queries
-from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.payment_methods import service as cards
 from portal.payment_methods.fence import MandateMissing, NotAccepted
 from portal.payment_methods.models import ID_PREFIX
-from portal.payments import confirming, order_rules, queries, statuses
-from portal.payments.canceling import end_other_side
+from portal.payments import allocating, confirming, order_rules, queries, statuses
+from portal.payments.allocating import Part
+from portal.payments.canceling import end_others
 from portal.payments.intents import check_limits, ensure_confirmable, ensure_intent, record, refresh, refuse_unresolved
 from portal.payments.models import Payment, PlacedOrder
 from portal.payments.order_rules import Order
@@ -77,8 +76,8 @@ def process(order: Order) -> OrderResult:
         order_rules.check(order)
         _check_amount(order)
         source = _source(order)
-        if order.invoice_id is not None:
-            end_other_side(order.invoice_id)
+        if order.invoices:
+            end_others(order.customer_id, order.invoices)
         crash.point("order checked")
         payment_id = _place(order, source)
     crash.point("order placed")
@@ -102,17 +101,20 @@ def current(payment_id: str, customer_id: str) -> OrderResult:
 
 def _check_amount(order: Order) -> None:
     """Raises NotFound and Invalid for an amount that cannot be paid, or is not the invoice's."""
-    if order.invoice_id is None:
+    if not order.invoices:
         if order.amount is not None:
             check_limits(order.amount)
         return
+    allocating.check_shares(order.invoices)
     with db.reading() as session:
-        invoice = invoice_queries.for_customer(session, order.invoice_id, order.customer_id)
-    if invoice.status == InvoiceStatus.OPEN:  # else it is told that there is nothing to pay
-        _check_amount_due(order, invoice)
+        allocating.wanted(session, order.customer_id, order.invoices)
+        if len(order.invoices) == 1:
+            _check_amount_due(order, session.get_one(Invoice, order.invoices[0].invoice_id))
 
 
 def _check_amount_due(order: Order, invoice: Invoice) -> None:
+    if invoice.status != InvoiceStatus.OPEN:
+        return  # it is told that there is nothing to pay
     if order.amount is not None and order.amount != invoice.amount_due:
         raise Invalid(
             N_("%(due)s is due of invoice %(number)s."),
@@ -126,7 +128,9 @@ def _source(order: Order) -> cards.PaymentSource | None:
     """What the order is charged to, if it says so. Stripe may be asked, so this comes last."""
     if order.method is None:
         if order.ip:
-            cards.begin_payment(order.customer_id, order.ip, order.invoice_id or order.client_key)
+            cards.begin_payment(
+                order.customer_id, order.ip, order.invoices[0].invoice_id if order.invoices else order.client_key
+            )
         return None
     if order.method.startswith(f"{ID_PREFIX}_"):
         order_rules.check_id(order.method)
@@ -157,12 +161,13 @@ def _place(order: Order, source: cards.PaymentSource | None) -> str:
         if payment_id is not None:
             return payment_id
         amount, description = order.amount, texts.tidied(order.description)
-        live = None
-        if order.invoice_id is not None:
-            invoice = invoices.lock_payable(session, order.invoice_id, order.customer_id)
-            _check_amount_due(order, invoice)  # a part may have been recorded meanwhile
-            amount, description = invoice.amount_due, invoice.number
-            live = queries.live_of_invoice(session, invoice.id)
+        live, parts = None, list[Part]()
+        if order.invoices:
+            parts = allocating.lock_parts(session, order.customer_id, order.invoices)
+            if len(parts) == 1:
+                _check_amount_due(order, parts[0].invoice)  # a part may have been recorded meanwhile
+            amount, description = allocating.total(parts), allocating.described(parts)
+            live = allocating.live(session, parts)
         elif amount is not None and not order.allow_duplicate:
             refuse_unresolved(session, order.customer_id, amount, order.description.strip())
         if amount is None:
@@ -177,7 +182,7 @@ def _place(order: Order, source: cards.PaymentSource | None) -> str:
             payment = record(
                 session,
                 customer_id=order.customer_id,
-                invoice_id=order.invoice_id,
+                parts=parts,
                 client_key=order.client_key,
                 amount=amount,
                 description=description,

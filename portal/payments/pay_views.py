@@ -18,12 +18,12 @@ from portal.core import config, db, money, recovery
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.money import Money
 from portal.invoices import queries as invoices
-from portal.invoices.statuses import InvoiceStanding
+from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.payment_methods import fence
 from portal.payment_methods import queries as cards
 from portal.payment_methods import service as card_service
 from portal.payment_methods.models import PaymentMethod
-from portal.payments import queries, service, statuses
+from portal.payments import allocating, queries, service, statuses
 from portal.payments.forms import OtherAmountForm
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
@@ -48,46 +48,73 @@ _NEEDS_SCRIPT: Final = N_(
 )
 
 
-@bp.get("/invoices/<invoice_id>")
+@bp.get("/invoices/<selection>")
 @payers_only
-def invoice(invoice_id: str) -> Response | AnyResponse:
-    """The page where an open invoice is paid; one that is not open any more shows itself instead.
+def invoice(selection: str) -> Response | AnyResponse:
+    """The page where open invoices are paid, one or several at once; one that is not open any more shows itself instead.
 
     What was begun to be paid is looked up at Stripe first: it may have been paid meanwhile, and nobody is to press twice. An invoice that
     is charged by itself on a day is paid before it only by who asks for that.
     """
-    me = customer_id()
+    me, shares = customer_id(), _shares(selection)
+    ids = [one.invoice_id for one in shares]
+    if len(ids) > 1 and not _can_be_paid(shares):
+        return see_other("pay_together.choose", invoice=ids)
     with db.reading() as session:
-        invoice = invoices.for_customer(session, invoice_id, me)
-        begun = queries.live_of_invoice(session, invoice_id)
-    if invoice.status == "open" and begun is not None:
-        begun, is_known = _asked_about(begun, me)
-        if begun.has_succeeded:
-            return see_other("pay.outcome", payment_id=begun.id)
-        if begun.review_reason or begun.may_move or not is_known:
-            return _outcome_page(begun, is_checking=not begun.review_reason, poll=1)
+        chosen = [invoices.for_customer(session, one, me) for one in ids]
+        is_open = all(one.status == InvoiceStatus.OPEN for one in chosen)
+        begun = queries.live_of_invoices(session, ids) if is_open else []
+    for each in begun:
+        one, is_known = _asked_about(each, me)
+        if one.has_succeeded:
+            return see_other("pay.outcome", payment_id=one.id)
+        if one.review_reason or one.may_move or not is_known:
+            return _outcome_page(one, is_checking=not one.review_reason, poll=1)
     with db.reading() as session:
-        invoice = invoices.for_customer(session, invoice_id, me)
-        standing = invoices.standings(session, [invoice])[invoice_id]
-        live = queries.live_of_invoice(session, invoice_id)
-        kept = cards.of_customer(session, me, payable_in=invoice.currency)
+        chosen = [invoices.for_customer(session, one, me) for one in ids]
+        standings = invoices.standings(session, chosen)
+        live = _of_these(queries.live_of_invoices(session, ids), ids)
+        kept = cards.of_customer(session, me, payable_in=chosen[0].currency)
         preferred = queries.last_card_tried(session, live.id) if live else None
         country = accounts.customer(session, me).country
-    if invoice.status != "open":
-        return see_other("invoices.show", invoice_id=invoice_id)
-    if standing.status == InvoiceStanding.SCHEDULED and not request.args.get("now"):
-        return page("payments/ways_to_pay.html", invoice=invoice, standing=standing, card=None, client_key="")
+    first = chosen[0]
+    if len(chosen) == 1:
+        if first.status != InvoiceStatus.OPEN:
+            return see_other("invoices.show", invoice_id=selection)
+        if standings[selection].status == InvoiceStanding.SCHEDULED and not request.args.get("now"):
+            standing = standings[selection]
+            return page("payments/ways_to_pay.html", invoice=first, standing=standing, card=None, client_key="")
     return _pay_page(
-        amount=invoice.amount_due,
-        invoice=invoice,
+        amount=Money(sum(one.amount_due.minor for one in chosen), first.currency),
+        invoices=chosen,
         live=live,
         kept=kept,
         preferred=preferred,
         finish_now=request.args.get("finish") == "now",
         country=country,
-        start_url=url_for("pay.start_invoice", invoice_id=invoice_id),
-        back_url=url_for("invoices.show", invoice_id=invoice_id),
+        start_url=url_for("pay.start_invoice", selection=selection),
+        back_url=url_for("invoices.show", invoice_id=selection) if len(chosen) == 1 else url_for("invoices.index"),
     )
+
+
+def _shares(selection: str) -> tuple[service.Share, ...]:
+    """The invoices that an address names, each to be paid as far as it is due."""
+    return service.whole(*selection.split(","))
+
+
+def _can_be_paid(shares: tuple[service.Share, ...]) -> bool:
+    """Whether all of them are this customer's and open, and can be paid at once; else they are chosen anew."""
+    with db.reading() as session:
+        try:
+            allocating.check_selection(session, customer_id(), shares)
+        except (Invalid, Conflict):
+            return False
+    return True
+
+
+def _of_these(payments: list[Payment], invoice_ids: list[str]) -> Payment | None:
+    """The one of them that pays just these invoices."""
+    return next((one for one in payments if one.amounts.keys() == set(invoice_ids)), None)
 
 
 @bp.get("/<payment_id>/pay")
@@ -99,8 +126,8 @@ def custom_payment(payment_id: str) -> Response | AnyResponse:
         payment = queries.for_customer(session, payment_id, me)
         kept = cards.of_customer(session, me, payable_in=payment.currency)
         country = accounts.customer(session, me).country
-    if payment.invoice_id is not None:
-        return see_other("pay.invoice", invoice_id=payment.invoice_id)
+    if payment.has_invoices:
+        return see_other("pay.invoice", selection=payment.selection)
     payment, is_known = _asked_about(payment, me)
     if payment.status in statuses.FINAL:
         return see_other("payments.show", payment_id=payment_id)
@@ -108,7 +135,7 @@ def custom_payment(payment_id: str) -> Response | AnyResponse:
         return _outcome_page(payment, is_checking=not payment.review_reason, poll=1)
     return _pay_page(
         amount=payment.amount,
-        invoice=None,
+        invoices=[],
         live=payment,
         kept=kept,
         preferred=None,
@@ -157,34 +184,33 @@ def _asking_for_code(kept: list[PaymentMethod], live: Payment | None) -> set[str
     return {card.stripe_payment_method_id for card in kept if (card.brand, card.last4) == refused}
 
 
-@bp.post("/invoices/<invoice_id>/start")
+@bp.post("/invoices/<selection>/start")
 @limiter.limit("30/minute")
 @payers_only
-def start_invoice(invoice_id: str) -> AnyResponse:
-    me = customer_id()
+def start_invoice(selection: str) -> AnyResponse:
+    me, shares = customer_id(), _shares(selection)
     with db.reading() as session:
-        begun = queries.live_of_invoice(session, invoices.for_customer(session, invoice_id, me).id)
+        ids = [invoices.for_customer(session, one.invoice_id, me).id for one in shares]
+        begun = _of_these(queries.live_of_invoices(session, ids), ids)
     if not _is_script():
         return _pay_without_script(
             begun,
             lambda payment_method_id, key: service.pay_with_card(
-                me, invoice_id, payment_method_id, client_key=key, at_most=_shown_amount()
+                me, shares, payment_method_id, client_key=key, at_most=_shown_amount()
             ),
-            url_for("pay.invoice", invoice_id=invoice_id),
+            url_for("pay.invoice", selection=selection),
         )
-    card_service.begin_payment(me, request.remote_addr or "", invoice_id)
+    card_service.begin_payment(me, request.remote_addr or "", ids[0])
     try:
         _refuse_while_charging(begun)
-        service.end_other_side(invoice_id)
+        service.end_others(me, shares)
         key = request.form.get("client_key", "")
-        started = service.start_for_invoice(
-            me, invoice_id, client_key=key, save_card=_save_card(), at_most=_shown_amount()
-        )
+        started = service.start(me, shares, client_key=key, save_card=_save_card(), at_most=_shown_amount())
         return _answer(started)
     except Conflict as error:
         with db.reading() as session:
-            live = queries.live_of_invoice(session, invoice_id)
-        return _in_the_way(error, live.id if live else None, invoice_id)
+            live = next(iter(queries.live_of_invoices(session, ids)), None)
+        return _in_the_way(error, live.id if live else None, ids[0])
 
 
 @bp.post("/<payment_id>/start")
@@ -241,9 +267,9 @@ def cancel(payment_id: str) -> AnyResponse:
         flash(language.error_text(error, reader_language()), "info")
         return see_other("pay.outcome", payment_id=payment_id)
     flash(gettext("The payment was canceled. You were not charged."), "info")
-    if payment.invoice_id is None:
+    if not payment.has_invoices:
         return see_other("payments.show", payment_id=payment_id)
-    return see_other("pay.invoice", invoice_id=payment.invoice_id, now="yes")
+    return see_other("pay.invoice", selection=payment.selection, now="yes")
 
 
 def _is_script() -> bool:
@@ -283,8 +309,10 @@ def with_card(invoice_id: str) -> AnyResponse:
     me, form = customer_id(), request.form
     method_id, client_key = form.get("payment_method_id", ""), form.get("client_key", "")
     return _charge(
-        lambda: service.pay_with_card(me, invoice_id, method_id, client_key=client_key, at_most=_shown_amount()),
-        url_for("pay.invoice", invoice_id=invoice_id),
+        lambda: service.pay_with_card(
+            me, service.whole(invoice_id), method_id, client_key=client_key, at_most=_shown_amount()
+        ),
+        url_for("pay.invoice", selection=invoice_id),
     )
 
 

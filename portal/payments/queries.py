@@ -9,11 +9,11 @@ from functools import cache
 from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
-from sqlalchemy.orm import Session, load_only, selectinload
+from sqlalchemy.orm import Session, joinedload, load_only, selectinload
 
 from portal import ledger
 from portal.core import company_days, keyset, texts
-from portal.core.db import database_now, dialect_of, inline_literals
+from portal.core.db import among, database_now, dialect_of, inline_literals
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.invoices import queries as invoices
@@ -21,8 +21,8 @@ from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStanding
 from portal.payment_methods import queries as cards
 from portal.payments import jobs
-from portal.payments.models import Confirmation, Payment, PlacedOrder
-from portal.payments.statuses import FINAL, LIVE, MOVING, OPEN_AT_STRIPE, WAITING_FOR_CUSTOMER, PaymentStatus
+from portal.payments.models import Allocation, Confirmation, Payment, PlacedOrder
+from portal.payments.statuses import FINAL, MOVING, OPEN_AT_STRIPE, WAITING_FOR_CUSTOMER, PaymentStatus
 
 # A CSV of more than this is no longer read by a person.
 EXPORT_LIMIT: Final = 10_000
@@ -31,6 +31,10 @@ MOST_OF_AN_INVOICE: Final = 20
 MOST_POSTINGS: Final = 50
 # So many of a card's digits are known.
 LAST_DIGITS: Final = 4
+# A payment with the invoices that it is for.
+WITH_INVOICES: Final = selectinload(Payment.allocations).joinedload(Allocation.invoice)
+# That an Allocation is the one that its Invoice has now.
+_IS_LIVE: Final = (Allocation.opening == Invoice.opening, Allocation.released_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def for_customer(session: Session, payment_id: str, customer_id: str) -> Payment
     payment = session.execute(
         select(Payment)
         .where(Payment.id == payment_id, Payment.customer_id == customer_id)
-        .options(selectinload(Payment.steps), selectinload(Payment.invoice))
+        .options(selectinload(Payment.steps), WITH_INVOICES)
     ).scalar_one_or_none()
     if payment is None:
         raise NotFound
@@ -75,7 +79,7 @@ def by_id(session: Session, payment_id: str) -> Payment:
     payment = session.execute(
         select(Payment)
         .where(Payment.id == payment_id)
-        .options(selectinload(Payment.steps), selectinload(Payment.invoice), selectinload(Payment.customer))
+        .options(selectinload(Payment.steps), WITH_INVOICES, selectinload(Payment.customer))
     ).scalar_one_or_none()
     if payment is None:
         raise NotFound
@@ -109,22 +113,52 @@ def is_key_used(session: Session, customer_id: str, client_key: str) -> bool:
     return session.execute(begun.union_all(pressed).limit(1)).first() is not None
 
 
-def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
-    """The one payment of an invoice that may still take money, or has; None when there is none.
+def allocations_of(session: Session, payment_id: str) -> list[Allocation]:
+    """Which invoices a payment is for, in order, each with its invoice; none of a payment without one."""
+    query = select(Allocation).where(Allocation.payment_id == payment_id).order_by(Allocation.position)
+    return list(session.scalars(query.options(joinedload(Allocation.invoice))))
 
-    What was paid before a part of it was due again (Invoice.opening) is none of it.
+
+def allocations_of_all(session: Session, payment_ids: Sequence[str]) -> dict[str, list[Allocation]]:
+    """Likewise of several payments, by their ids; without the invoices."""
+    found: dict[str, list[Allocation]] = {}
+    for one in session.scalars(_allocations(dialect_of(session)), {"payments": list(payment_ids)}):
+        found.setdefault(one.payment_id, []).append(one)
+    return found
+
+
+@cache
+def _allocations(dialect: str) -> Select[Allocation]:
+    """Of the :payments."""
+    of_them = select(Allocation).where(among(Allocation.payment_id, "payments", dialect))
+    return of_them.order_by(Allocation.payment_id, Allocation.position)
+
+
+def is_of_invoice(invoice_id: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """That a Payment is for this invoice, by itself or with others, whatever has become of it."""
+    return Payment.id.in_(select(Allocation.payment_id).where(Allocation.invoice_id == invoice_id))
+
+
+def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
+    """The one payment of an invoice that may still take money for it, or has; None when there is none.
+
+    What was paid before a part of it was due again (Invoice.opening) is none of it. It comes with its allocations.
     """
-    opening = select(Invoice.opening).where(Invoice.id == invoice_id).scalar_subquery()
-    return session.execute(
-        select(Payment).where(
-            Payment.invoice_id == invoice_id, Payment.opening == opening, inline_literals(Payment.status, LIVE)
-        )
-    ).scalar_one_or_none()
+    found = live_of_invoices(session, [invoice_id])
+    return found[0] if found else None
+
+
+def live_of_invoices(session: Session, invoice_ids: Sequence[str]) -> list[Payment]:
+    """Likewise of several: each of their live payments once, by id."""
+    claiming = select(Allocation.payment_id).join(Allocation.invoice)
+    claiming = claiming.where(Allocation.invoice_id.in_(invoice_ids), *_IS_LIVE)
+    query = select(Payment).where(Payment.id.in_(claiming)).order_by(Payment.id).options(WITH_INVOICES)
+    return list(session.scalars(query))
 
 
 def by_link(session: Session, invoice_id: str, pay_link_id: str) -> Payment | None:
     """The newest payment of an invoice that was pressed last through this pay link."""
-    query = select(Payment).where(Payment.invoice_id == invoice_id, Payment.pay_link_id == pay_link_id)
+    query = select(Payment).where(is_of_invoice(invoice_id), Payment.pay_link_id == pay_link_id)
     return session.scalar(query.order_by(Payment.created_at.desc(), Payment.id.desc()).limit(1))
 
 
@@ -132,12 +166,8 @@ def by_link(session: Session, invoice_id: str, pay_link_id: str) -> Payment | No
 
 
 def _has_live(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    live = (
-        Payment.invoice_id == Invoice.id,
-        Payment.opening == Invoice.opening,
-        inline_literals(Payment.status, LIVE),
-    )
-    return select(Payment.id).where(*live, *conditions).correlate(Invoice).exists()
+    live = select(Allocation.id).join(Allocation.payment).where(Allocation.invoice_id == Invoice.id, *_IS_LIVE)
+    return live.where(*conditions).correlate(Invoice).exists()
 
 
 @invoices.tells_standing(InvoiceStanding.UNDER_REVIEW)
@@ -153,12 +183,10 @@ def _is_being_charged() -> ColumnElement[bool]:
 @invoices.tells_days(InvoiceStanding.PROCESSING)
 def _expected(session: Session, invoice_ids: Sequence[str]) -> dict[str, date]:
     """The day by which the money of each of these invoices is expected, of those that a debit is under way for."""
-    of_debits = (Payment.invoice_id.in_(invoice_ids), Payment.expected_on.is_not(None))
-    query = select(Payment.invoice_id, Payment.expected_on).join(Payment.invoice)
-    rows = session.execute(
-        query.where(*of_debits, Payment.opening == Invoice.opening, Payment.status == PaymentStatus.PROCESSING)
-    )
-    return {str(invoice_id): day for invoice_id, day in rows if day is not None}
+    of_debits = (Allocation.invoice_id.in_(invoice_ids), Payment.expected_on.is_not(None))
+    query = select(Allocation.invoice_id, Payment.expected_on).join(Allocation.payment).join(Allocation.invoice)
+    rows = session.execute(query.where(*of_debits, *_IS_LIVE, Payment.status == PaymentStatus.PROCESSING))
+    return {invoice_id: day for invoice_id, day in rows if day is not None}
 
 
 @invoices.tells_standing(InvoiceStanding.REQUIRES_ACTION)
@@ -295,7 +323,8 @@ def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[Paym
     return list(
         session.execute(
             select(Payment)
-            .where(Payment.invoice_id == invoice_id, Payment.customer_id == customer_id)
+            .where(is_of_invoice(invoice_id), Payment.customer_id == customer_id)
+            .options(WITH_INVOICES)
             .order_by(Payment.created_at.desc(), Payment.id.desc())
             .limit(MOST_OF_AN_INVOICE)
         ).scalars()
@@ -404,7 +433,7 @@ def export(session: Session, customer_id: str, wanted: Filter) -> Iterator[Payme
         _filtered(customer_id, wanted, dialect_of(session))
         .order_by(Payment.created_at.desc(), Payment.id.desc())
         .limit(EXPORT_LIMIT)
-        .options(selectinload(Payment.invoice))
+        .options(WITH_INVOICES)
         .execution_options(yield_per=500)
     )
     yield from session.execute(query).scalars()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
@@ -21,12 +22,14 @@ from portal.accounts.models import Customer
 from portal.core import audit, clock, config, db, recovery
 from portal.core.db import new_id
 from portal.core.errors import Conflict
+from portal.core.money import Money
 from portal.core.synced_rows import touch
 from portal.gateway import Intent
 from portal.invoices.models import Invoice
 from portal.jobs import own_jobs
 from portal.payment_methods import service as cards
-from portal.payments import jobs, order_rules, queries, statuses
+from portal.payments import allocating, jobs, order_rules, queries, statuses
+from portal.payments.allocating import Part
 from portal.payments.intents import KIND, UnderReview, refresh
 from portal.payments.models import Confirmation, Payment, PaymentStep, PlacedOrder
 from portal.payments.order_rules import LABELS, OWN_NAMES, Item
@@ -84,7 +87,7 @@ def refuse_lost(customer_id: str, invoice_id: str) -> None:
         return
     since = min(invoice.created_at, clock.now() - LISTED_AT_LEAST) - LISTED_BEFORE
     for intent in gateway.current().list_intents(created_from=since, created_to=clock.now(), customer_id=at_stripe):
-        if intent.metadata.get("invoice_id") != invoice_id or intent.status == PaymentStatus.CANCELED:
+        if invoice_id not in _paid_by(intent) or intent.status == PaymentStatus.CANCELED:
             continue
         with db.reading() as session:
             is_known = session.get(Payment, intent.metadata.get("payment_id", "")) is not None
@@ -110,16 +113,15 @@ def bring_back(intent: Intent) -> str:
     if intent.status == PaymentStatus.CANCELED:
         return ""
     with db.reading() as session:
-        live = queries.live_of_invoice(session, intent.metadata.get("invoice_id", ""))
+        live = queries.live_of_invoices(session, list(_paid_by(intent)))
     if why_not:
         return why_not
     if intent.customer_id and not cards.link_customer(intent.metadata["customer_id"], intent.customer_id):
         return CUSTOMER_DIFFERS
-    if live is not None:
-        live = _closed(live, intent)
-    if live is not None and live.status != PaymentStatus.SUCCEEDED:
+    others = [closed for one in live if (closed := _closed(one, intent)) is not None]
+    if any(one.status != PaymentStatus.SUCCEEDED for one in others):
         return OTHER_PAYMENT
-    stripe_sync.adopt(KIND, _record(intent, of_invoice=live is None), intent)
+    stripe_sync.adopt(KIND, _record(intent, {invoice_id for one in others for invoice_id in one.amounts}), intent)
     return ""
 
 
@@ -136,12 +138,25 @@ def _why_not(session: Session, intent: Intent) -> str:
     customer = session.get(Customer, named.get("customer_id", ""))
     if customer is None or not _ID.fullmatch(named.get("payment_id", "")):
         return CUSTOMER_UNKNOWN
-    if not named.get("invoice_id"):
-        return ""
-    invoice = session.get(Invoice, named["invoice_id"])
-    if invoice is None or invoice.customer_id != customer.id:
+    try:
+        amounts = allocating.read_labels(named, intent.amount)
+    except ValueError:
         return INVOICE_UNKNOWN
-    return "" if intent.amount in {invoice.total, invoice.amount_due} else AMOUNT_DIFFERS
+    for invoice_id, amount in amounts.items():
+        invoice = session.get(Invoice, invoice_id)
+        if invoice is None or invoice.customer_id != customer.id:
+            return INVOICE_UNKNOWN
+        if amount.currency != invoice.currency or amount > invoice.total:
+            return AMOUNT_DIFFERS
+    return ""
+
+
+def _paid_by(intent: Intent) -> dict[str, Money]:
+    """What an intent pays of each invoice, by its id; nothing where it pays none, or what it says cannot be read."""
+    try:
+        return allocating.read_labels(intent.metadata, intent.amount)
+    except ValueError:
+        return {}
 
 
 def _closed(live: Payment, intent: Intent) -> Payment | None:
@@ -164,7 +179,7 @@ def _closed(live: Payment, intent: Intent) -> Payment | None:
         cancel_lost(current)
         refresh(live.id)
     with db.reading() as session:
-        row = session.get_one(Payment, live.id)
+        row = session.get_one(Payment, live.id, options=[queries.WITH_INVOICES])
     return None if row.status == PaymentStatus.CANCELED else row
 
 
@@ -175,6 +190,7 @@ def _give_up(payment_id: str) -> None:
         if payment.stripe_intent_id is not None or payment.status in statuses.FINAL:
             raise Conflict
         payment.status = PaymentStatus.CANCELED
+        allocating.release(session, payment, clock.now())
         touch(payment)
         session.add(PaymentStep.of(payment))
         unanswered = update(Confirmation).where(
@@ -185,25 +201,27 @@ def _give_up(payment_id: str) -> None:
         audit.record(session, "payment.status", payment.id, facts, customer_id=payment.customer_id)
 
 
-def _record(intent: Intent, *, of_invoice: bool) -> str:
+def _record(intent: Intent, paid: Collection[str]) -> str:
     """The row as it was; returns its id, also on a second call.
 
-    An invoice has one payment that succeeded: what a second one has taken goes back by itself, as it would have without the loss.
+    An invoice has one payment that succeeded, those that are `paid` have another one: what a second one has taken goes back by itself, as
+    it would have without the loss. Where a part of it was for others, that part pays them, and staff are told of the rest.
     """
-    named = intent.metadata
+    named, amounts = intent.metadata, _paid_by(intent)
+    is_second = bool(amounts) and amounts.keys() <= set(paid)
     with db.transaction() as session:
         session.execute(select(Customer.id).where(Customer.id == named["customer_id"]).with_for_update(key_share=True))
         payment_id = named["payment_id"]
         if session.get(Payment, payment_id) is not None:
             return payment_id
-        invoice_id = (named.get("invoice_id") or None) if of_invoice else None
+        parts = [Part(session.get_one(Invoice, one), amount) for one, amount in amounts.items() if not is_second]
         payment = Payment(
             id=payment_id,
             customer_id=named["customer_id"],
-            invoice_id=invoice_id,
-            opening=1 if invoice_id is None else session.get_one(Invoice, invoice_id).opening,
-            client_key=_client_key(session, intent) if of_invoice else f"second:{intent.id}",
-            duplicate=None if of_invoice else Duplicate.SECOND_INTENT,
+            has_invoices=bool(parts),
+            allocations=allocating.rows_of(parts),
+            client_key=f"second:{intent.id}" if is_second else _client_key(session, intent),
+            duplicate=Duplicate.SECOND_INTENT if is_second else None,
             amount_minor=intent.amount.minor,
             currency=intent.amount.currency,
             description=intent.description,
@@ -216,14 +234,16 @@ def _record(intent: Intent, *, of_invoice: bool) -> str:
             created_at=intent.created,
             updated_at=clock.now(),
         )
+        for one in payment.allocations:
+            one.released_at = clock.now() if one.invoice_id in paid else None
         session.add(payment)
         session.flush()
         session.add(PaymentStep.of(payment))
         _record_order(session, payment, intent)
-        facts = {"intent": intent.id, "amount": str(intent.amount), "invoice": named.get("invoice_id") or None}
+        facts = {"intent": intent.id, "amount": str(intent.amount), **allocating.named(parts)}
         audit.record(session, "payment.brought_back", payment.id, facts, customer_id=payment.customer_id)
         jobs.follow_up.enqueue(session, payment_id=payment.id)
-        if not of_invoice:
+        if is_second:
             jobs.return_duplicate.enqueue(session, payment_id=payment.id)
         log.warning("payment_brought_back", payment_id=payment.id, intent_id=intent.id)
         return payment_id

@@ -1,6 +1,7 @@
 """Payments, as pages, jobs and other features use them.
 
 - `intents`: a payment's row, and its intent at Stripe, ready to be confirmed in a browser.
+- `allocating`: which invoices a payment is for, and how much of each.
 - `orders`: paying from an app, with one call; `order_rules` says what an order may be.
 - `confirming`: charging a card from here: for an order, for one press on an invoice, and for automatic payment.
 - `following`: what becomes of a payment, for Stripe's events, pages that wait, and the worker.
@@ -13,7 +14,7 @@ No transaction is open while Stripe is asked, and the id of an intent is committ
 line leaves a row from which the rest can be found out. docs/architecture.md tells the ways.
 """
 
-from portal.payments.canceling import cancel, cancel_waiting, end_other_side
+from portal.payments.canceling import cancel, cancel_waiting, end_others
 from portal.payments.confirming import CardGone, pay_other_with_card, pay_with_card
 from portal.payments.following import (
     cancel_pending,
@@ -35,15 +36,17 @@ from portal.payments.intents import (
     ensure_confirmable,
     record_custom_payment,
     refresh,
+    start,
     start_for_invoice,
 )
-from portal.payments.order_rules import Item, Order
+from portal.payments.order_rules import MOST_INVOICES, Item, Order, Share, whole
 from portal.payments.orders import KeyReused, OrderResult, current, process
 from portal.payments.restoring import LOST, bring_back, cancel_lost, labels
 from portal.payments.settling import has_changes, mismatch
 
 __all__ = [
     "LOST",
+    "MOST_INVOICES",
     "AlreadyPaid",
     "CardGone",
     "InProgress",
@@ -51,6 +54,7 @@ __all__ = [
     "KeyReused",
     "Order",
     "OrderResult",
+    "Share",
     "Started",
     "UnderReview",
     "Unresolved",
@@ -63,7 +67,7 @@ __all__ = [
     "count_declined_charge",
     "current",
     "end_card_testing",
-    "end_other_side",
+    "end_others",
     "ensure_confirmable",
     "follow_up",
     "has_changes",
@@ -75,8 +79,10 @@ __all__ = [
     "record_custom_payment",
     "refresh",
     "requeue_lost_jobs",
+    "start",
     "start_for_invoice",
     "sync",
     "sync_debit",
     "sync_intent",
+    "whole",
 ]

@@ -13,19 +13,17 @@ from sqlalchemy.orm import Session
 from portal import gateway, ledger
 from portal.core import audit, clock, config, crash, metrics
 from portal.core.enums import Unknown, parse
-from portal.core.errors import Conflict
 from portal.core.method_kinds import DEBITS
-from portal.core.synced_rows import hold_for_review, touch
+from portal.core.money import Money
+from portal.core.synced_rows import touch
 from portal.gateway import Charge, Intent
-from portal.invoices import service as invoices
-from portal.invoices.models import Invoice
 from portal.ledger import LedgerAccount, revenue
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
-from portal.payments import debits, jobs, queries, statuses
+from portal.payments import allocating, debits, jobs, queries, statuses
 from portal.payments.models import Payment, PaymentStep
-from portal.payments.statuses import Duplicate, PaymentStatus
+from portal.payments.statuses import PaymentStatus
 from portal.webhook_endpoints import service as webhook_endpoints
 from portal.webhook_endpoints.models import EventType
 
@@ -104,6 +102,9 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
             debits.book(session, payment, intent.charge)
     if intent.status == PaymentStatus.SUCCEEDED:
         _succeed(session, payment, intent)
+    if intent.status == PaymentStatus.CANCELED:
+        allocating.release(session, payment, clock.now())
+    invoice_ids = [one.invoice_id for one in queries.allocations_of(session, payment.id)]
     cards.follow_payment(
         session,
         payment.customer_id,
@@ -111,7 +112,7 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
         intent_id=intent.id,
         # A bank account is no card that is tried out, whatever its bank says days later: its press counts for nothing.
         paid=intent.status == PaymentStatus.SUCCEEDED or payment.method_kind in DEBITS,
-        subjects=(*payment.card_is_tried_for, intent.payment_method_id),
+        subjects=(*payment.card_is_tried_for(invoice_ids), intent.payment_method_id),
     )
     touch(payment)
     session.add(PaymentStep.of(payment))
@@ -181,15 +182,20 @@ def emit_failure(session: Session, payment: Payment) -> None:
 
 
 def _emit(session: Session, payment: Payment, event_type: str, failure_code: str | None = None) -> None:
-    invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
+    allocations = queries.allocations_of(session, payment.id)
+    only = allocations[0] if len(allocations) == 1 else None
     facts = {
         "payment_id": payment.id,
         "status": payment.status,
         "amount": payment.amount_minor,
         "currency": payment.currency,
         "failure_code": failure_code,
-        "invoice_id": payment.invoice_id,
-        "invoice_number": invoice.number if invoice else None,
+        "invoice_id": only.invoice_id if only else None,
+        "invoice_number": only.invoice.number if only else None,
+        "invoices": [
+            {"invoice_id": one.invoice_id, "invoice_number": one.invoice.number, "amount": one.amount_minor}
+            for one in allocations
+        ],
     }
     webhook_endpoints.emit(session, payment.customer_id, event_type, facts)
 
@@ -199,26 +205,37 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
     is_debit = payment.method_kind in DEBITS
     payment.succeeded_at = clock.now() if intent.charge is None or is_debit else intent.charge.created
     payment.failure_code = payment.decline_code = payment.advice_code = ""
-    if payment.invoice_id is None:
+    if not payment.has_invoices:
         sell(session, payment, payment.succeeded_at)
-    ledger.post(
-        session,
-        "charge",
-        debit=LedgerAccount.UNDERWAY if is_debit else LedgerAccount.STRIPE,
-        credit=LedgerAccount.RECEIVABLES,
-        amount=payment.amount,
-        subject=payment.id,
-        reference=f"charge:{intent.id}",
-        at=payment.succeeded_at,
-        item=payment.item,
-    )
+    for amount, item, reference in _paid_of(session, payment, intent):
+        ledger.post(
+            session,
+            "charge",
+            debit=LedgerAccount.UNDERWAY if is_debit else LedgerAccount.STRIPE,
+            credit=LedgerAccount.RECEIVABLES,
+            amount=amount,
+            subject=payment.id,
+            reference=reference,
+            at=payment.succeeded_at,
+            item=item,
+        )
     _book_fee(session, payment, intent)
     crash.point("charge posted")
-    if payment.invoice_id is not None:
-        _pay_invoice(session, payment, payment.invoice_id, payment.succeeded_at)
+    if payment.has_invoices:
+        allocating.settle(session, payment, payment.succeeded_at)
     jobs.issue_receipt.enqueue(session, payment_id=payment.id)
     if payment.save_card and payment.stripe_payment_method_id:
         card_jobs.upsert.enqueue(session, stripe_payment_method_id=payment.stripe_payment_method_id)
+
+
+def _paid_of(session: Session, payment: Payment, intent: Intent) -> list[tuple[Money, ledger.Item, str]]:
+    """What was paid of each item, with how its posting is called: of each invoice, or of the payment itself."""
+    if not payment.has_invoices:
+        return [(payment.amount, payment.item, f"charge:{intent.id}")]
+    return [
+        (one.amount, ledger.Item(payment.customer_id, one.invoice_id), one.reference("charge", intent.id))
+        for one in queries.allocations_of(session, payment.id)
+    ]
 
 
 def sell(session: Session, payment: Payment, at: datetime) -> None:
@@ -228,33 +245,6 @@ def sell(session: Session, payment: Payment, at: datetime) -> None:
         return
     parts = [revenue.Part(None, payment.amount_minor, 0)]
     revenue.sell(session, "sale", parts, payment.item, currency=payment.currency, subject=payment.id, at=at)
-
-
-def _pay_invoice(session: Session, payment: Payment, invoice_id: str, at: datetime) -> None:
-    """The money has arrived all the same when the invoice was paid or withdrawn meanwhile: staff look at it.
-
-    What was paid twice goes back by itself (portal.refunds.service.return_duplicate).
-    """
-    try:
-        invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
-    except Conflict:
-        payment.duplicate = Duplicate.PAID_TWICE
-        revenue.overpay(session, payment.amount, payment.item, subject=payment.id, at=at)
-        hold_for_review(
-            session, payment, "the invoice was not open any more when the money arrived: refund it as a duplicate"
-        )
-        jobs.return_duplicate.enqueue(session, payment_id=payment.id)
-    else:
-        if payment.amount > invoice.amount_due:
-            too_much = payment.amount - invoice.amount_due
-            revenue.overpay(session, too_much, payment.item, subject=payment.id, at=at)
-            hold_for_review(
-                session,
-                payment,
-                f"{payment.amount} arrived, and {invoice.amount_due} was due of {invoice.number}: refund the difference",
-            )
-        invoices.mark_paid(session, invoice.id, at, payment.amount)
-        crash.point("invoice paid")
 
 
 def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:

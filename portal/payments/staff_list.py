@@ -71,7 +71,7 @@ def _has_last4(_dialect: str) -> ColumnElement[bool]:
 
 def _is_of_invoice(_dialect: str) -> ColumnElement[bool]:
     invoice = select(Invoice.id).where(Invoice.number == bindparam("text"))
-    return Payment.invoice_id == invoice.scalar_subquery()
+    return queries.is_of_invoice(invoice.scalar_subquery())
 
 
 def _holds_words(dialect: str) -> ColumnElement[bool]:

@@ -69,6 +69,7 @@ MONEY: Final = (
         _SENT,
         replaced={"receipt_to": "", "extra": {}},
     ),
+    Held("payment_allocations", kinds.VOUCHERS, "payment_id"),
     Held("payment_steps", kinds.VOUCHERS, "payment_id"),
     Held(
         "payment_confirmations",

@@ -18,6 +18,7 @@ from portal.documents.models import Document, PaymentDocument, RefundDocument
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.ledger import LedgerAccount, Posting
+from portal.payments import queries as payments
 from portal.payments.models import Confirmation, Payment
 from portal.payments.statuses import PaymentStatus
 from portal.reconciliation.run import Checkpoint, DiscrepancyDraft, Run
@@ -194,7 +195,7 @@ def charged_twice(run: Run) -> None:
         kept = [
             (payment, first)
             for payment, first in twice
-            if not (_is_back(session, payment) or _two_debts(payment, first))
+            if not (_is_back(session, payment) or _two_debts(session, payment, first))
         ]
     if len(near) == MOST:
         run.incomplete.add("charged_twice")
@@ -209,8 +210,10 @@ def _is_back(session: Session, payment: Payment) -> bool:
     return session.scalar(refunds.limit(1)) is not None
 
 
-def _two_debts(payment: Payment, first: Payment) -> bool:
-    return None not in {payment.invoice_id, first.invoice_id} and payment.invoice_id != first.invoice_id
+def _two_debts(session: Session, payment: Payment, first: Payment) -> bool:
+    found = payments.allocations_of_all(session, [payment.id, first.id])
+    paid = [{one.invoice_id for one in found.get(each.id, [])} for each in (payment, first)]
+    return all(paid) and paid[0].isdisjoint(paid[1])
 
 
 def invoices_add_up(run: Run) -> None:

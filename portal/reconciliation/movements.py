@@ -20,7 +20,8 @@ from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute
 from portal.gateway import BalanceTransaction
 from portal.ledger import LedgerAccount, Posting
-from portal.payments.models import Payment
+from portal.payments import queries as payments
+from portal.payments.models import Allocation, Payment
 from portal.refunds.models import Refund
 
 CHARGES: Final = frozenset({"charge", "payment"})
@@ -135,6 +136,7 @@ class _Known:
         self.disputes = _by(session, Dispute, Dispute.stripe_dispute_id, sources)
         of_refunds = [refund.payment_id for refund in self.refunds.values()]
         self.paid = _by(session, Payment, Payment.id, of_refunds) if of_refunds else {}
+        self.allocations = payments.allocations_of_all(session, [one.id for one in self.payments.values()])
 
     def _debits(self, session: Session, sources: list[str]) -> dict[str, Payment]:
         """The payments of debits by their charge, also where something else was tried after it: then its posting names the payment."""
@@ -154,7 +156,8 @@ def _account(known: _Known, movement: BalanceTransaction) -> Account:
     if movement.type in CHARGES | CHARGE_FAILURES and source in known.debits:
         return _of_debit(known.debits[source], movement, source)
     if movement.type in CHARGES and source in known.payments:
-        return _of_charge(known.payments[source], movement)
+        payment = known.payments[source]
+        return _of_charge(payment, known.allocations.get(payment.id, []), movement)
     if movement.type in REFUNDS | REFUND_FAILURES and source in known.refunds:
         refund = known.refunds[source]
         return _of_refund(refund, known.paid.get(refund.payment_id), movement)
@@ -166,10 +169,15 @@ def _account(known: _Known, movement: BalanceTransaction) -> Account:
     return Account(movement, is_known=False)
 
 
-def _of_charge(payment: Payment, movement: BalanceTransaction) -> Account:
+def _of_charge(payment: Payment, allocations: Sequence[Allocation], movement: BalanceTransaction) -> Account:
+    """Of several invoices there is a posting for each; what Stripe has otherwise than they come to shows in the first one."""
     paid = movement.amount if movement.amount.currency == payment.currency else payment.amount
+    others = allocations[1:]
+    first = paid - Money(sum(one.amount_minor for one in others), paid.currency)
+    intent_id = str(payment.stripe_intent_id)
+    parts = [(first, f"charge:{intent_id}"), *((one.amount, one.reference("charge", intent_id)) for one in others)]
     expected = [
-        Expected("charge", LedgerAccount.STRIPE, LedgerAccount.RECEIVABLES, paid, f"charge:{payment.stripe_intent_id}"),
+        *(Expected("charge", LedgerAccount.STRIPE, LedgerAccount.RECEIVABLES, *part) for part in parts),
         *_exchange("charge", paid, movement),
         *_fee("fee", movement),
     ]

@@ -13,6 +13,7 @@ from portal.core import clock, company_days, db, idempotency, money, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid
 from portal.core.money import Money
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.refunds import executing, policy, queries, statuses
 from portal.refunds.executing import locked
@@ -60,10 +61,12 @@ def ask(
     explanation: str,
     *,
     client_key: str,
+    invoice_id: str | None = None,
 ) -> str:
     """A customer asks for money back; returns the refund's id. A second call with the same key returns the same one.
 
-    Without an amount all that is left is asked for; what that was, the first call with the key has settled.
+    A payment of several invoices is given back invoice by invoice: `invoice_id` says of which. Without an amount all that is left is asked
+    for; what that was, the first call with the key has settled.
 
     `user_id` is missing where an app of the company's own asked, with an outside sign-in.
 
@@ -79,10 +82,20 @@ def ask(
         user_id=user_id,
         origin=RefundOrigin.CUSTOMER,
         client_key=client_key,
+        invoice_id=invoice_id,
     )
 
 
-def propose(user_id: str, payment_id: str, amount: Money | None, reason: str, note: str, *, client_key: str) -> str:
+def propose(
+    user_id: str,
+    payment_id: str,
+    amount: Money | None,
+    reason: str,
+    note: str,
+    *,
+    client_key: str,
+    invoice_id: str | None = None,
+) -> str:
     """Staff propose a refund that nobody asked for; it is decided like all others. Raises as `ask` does, but for the window."""
     return _record(
         payment_id,
@@ -93,6 +106,7 @@ def propose(user_id: str, payment_id: str, amount: Money | None, reason: str, no
         user_id=user_id,
         origin=RefundOrigin.STAFF,
         client_key=client_key,
+        invoice_id=invoice_id,
     )
 
 
@@ -102,7 +116,7 @@ def _chosen(reason: str, offered: tuple[RefundReason, ...]) -> RefundReason:
     return RefundReason(reason)
 
 
-def _record(
+def _record(  # noqa: PLR0913  # the facts of one request
     payment_id: str,
     amount: Money | None,
     reason: RefundReason,
@@ -112,6 +126,7 @@ def _record(
     user_id: str | None,
     origin: RefundOrigin,
     client_key: str,
+    invoice_id: str | None,
 ) -> str:
     idempotency.check_client_key(client_key)
     text = plain_text(text, "explanation")
@@ -121,7 +136,8 @@ def _record(
         payment = lock_payment(session, payment_id, customer_id)
         known = queries.by_client_key(session, payment.customer_id, client_key)
         if known is not None:
-            if known.payment_id != payment_id or amount not in {None, known.asked}:
+            is_same = known.payment_id == payment_id and invoice_id in {None, known.invoice_id}
+            if not is_same or amount not in {None, known.asked}:
                 raise Invalid(
                     N_("This form was already used for another refund. Please reload the page."), code="key_reused"
                 )
@@ -129,17 +145,36 @@ def _record(
         refuse_where_impossible(session, payment)
         if origin == RefundOrigin.CUSTOMER:
             _refuse_after_window(payment, reason)
-        remaining = queries.sums(session, payment).remaining
+        invoice_id = chosen_invoice(session, payment, invoice_id)
+        remaining = queries.remaining(session, payment, invoice_id)
         wanted = remaining if amount is None else amount
         check_amount(wanted, remaining)
-        row = add(session, payment, wanted, reason, text, origin=origin, user_id=user_id, client_key=client_key)
+        row = add(
+            session, payment, invoice_id, wanted, reason, text, origin=origin, user_id=user_id, client_key=client_key
+        )
         move(session, row, RefundStatus.REQUESTED, {"origin": origin, "reason": reason})
         return row.id
 
 
-def add(
+def chosen_invoice(session: Session, payment: Payment, invoice_id: str | None) -> str | None:
+    """Which invoice of a payment is given back: the one that was named, or the only one. None of a payment without one.
+
+    Raises Invalid (field "invoice_id") for one that it did not pay, and where it paid several and none is named.
+    """
+    paid = [one.invoice_id for one in payments.allocations_of(session, payment.id)]
+    if invoice_id is not None and invoice_id not in paid:
+        raise Invalid(N_("This payment did not pay that invoice."), field="invoice_id")
+    if invoice_id is None and len(paid) > 1:
+        raise Invalid(
+            N_("This payment is for several invoices. Please choose the one that is refunded."), field="invoice_id"
+        )
+    return invoice_id or next(iter(paid), None)
+
+
+def add(  # noqa: PLR0913  # the facts of one refund
     session: Session,
     payment: Payment,
+    invoice_id: str | None,
     amount: Money,
     reason: RefundReason,
     text: str,
@@ -149,7 +184,7 @@ def add(
     client_key: str,
 ) -> Refund:
     """Write a refund in its first status; the amount is reserved by it. In the caller's transaction, which holds the payment's lock."""
-    row = drafted(payment, amount, reason, text, origin=origin, user_id=user_id, client_key=client_key)
+    row = drafted(payment, invoice_id, amount, reason, text, origin=origin, user_id=user_id, client_key=client_key)
     session.add(row)
     session.flush()
     return row
@@ -157,6 +192,7 @@ def add(
 
 def drafted(
     payment: Payment,
+    invoice_id: str | None,
     amount: Money,
     reason: RefundReason,
     text: str,
@@ -170,6 +206,7 @@ def drafted(
     return Refund(
         id=new_id("rfd"),
         payment_id=payment.id,
+        invoice_id=invoice_id,
         customer_id=payment.customer_id,
         client_key=client_key,
         origin=origin,

@@ -19,17 +19,18 @@ def credit(session: Session, refund: Refund, payment: Payment, at: datetime, mov
     In the caller's transaction, which holds the payment's lock; its invoice is locked besides, since others may have paid a part of that. A
     second call writes nothing.
     """
-    if payment.invoice_id is not None:
-        invoices.lock(session, payment.invoice_id)
-    book = revenue.give_back if policy.lowers_price(refund.reason, payment) else revenue.return_overpaid
-    book(session, refund.amount, payment.item, subject=payment.id, movement=movement or refund.id, at=at)
+    if refund.invoice_id is not None:
+        invoices.lock(session, refund.invoice_id)
+    lowers = policy.lowers_price(refund.reason, refund.invoice_id, payment)
+    book = revenue.give_back if lowers else revenue.return_overpaid
+    book(session, refund.amount, refund.item, subject=payment.id, movement=movement or refund.id, at=at)
 
 
-def take_again(session: Session, refund: Refund, payment: Payment, at: datetime) -> None:
+def take_again(session: Session, refund: Refund, at: datetime) -> None:
     """Post that it has failed: the price is what it was. A second call writes nothing."""
-    revenue.take_again(session, payment.item, subject=payment.id, movement=refund.id, at=at)
+    revenue.take_again(session, refund.item, subject=refund.payment_id, movement=refund.id, at=at)
 
 
-def credited(session: Session, refund: Refund, payment: Payment) -> list[revenue.Part]:
+def credited(session: Session, refund: Refund) -> list[revenue.Part]:
     """What a refund lowered the price by, by rate of tax with the highest first."""
-    return revenue.given_back(session, payment.item.id, refund.id)
+    return revenue.given_back(session, refund.item.id, refund.id)

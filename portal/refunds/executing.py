@@ -24,6 +24,7 @@ from portal.core.method_kinds import KINDS
 from portal.core.money import Money
 from portal.core.synced_rows import Phase, hold_for_review, touch
 from portal.disputes import queries as disputes
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.refunds import policy, queries, statuses
 from portal.refunds.models import Refund
@@ -156,12 +157,14 @@ def _refusal(intent: gateway.Intent, amount: Money) -> str:
 def _prepare(row: Refund) -> Mapping[str, Any]:
     with db.reading() as session:
         payment = session.get_one(Payment, row.payment_id)
+        is_of_several = len(payments.allocations_of(session, payment.id)) > 1
+    named = {"refund_invoice": row.invoice_id} if is_of_several and row.invoice_id else {}
     return {
         "intent_id": payment.stripe_intent_id or "",
         "amount": row.amount_minor,
         "currency": row.currency,
         "reason": policy.reason_at_stripe(row.reason),
-        "metadata": {"refund_id": row.id},
+        "metadata": {"refund_id": row.id, **named},
     }
 
 

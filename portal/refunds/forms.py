@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from portal.content import language
 from portal.core import money
 from portal.core.errors import Conflict, Invalid
 from portal.core.money import Money
+from portal.invoices.models import Invoice
 from portal.refunds import service
 from portal.refunds.policy import RefundReason
 from portal.web.pages import reader_language
@@ -49,8 +51,9 @@ class AnswerForm(ResumableForm):
 
 
 class RefundForm(ResumableForm):
-    """How much, and why. `key` makes the same form, sent twice, one refund."""
+    """How much, why, and of which invoice where the payment is for several. `key` makes the same form, sent twice, one refund."""
 
+    invoice_id = RadioField(lazy_gettext("Invoice"), [DataRequired(lazy_gettext("Please choose the invoice."))])
     amount_text = StringField(
         lazy_gettext("Amount"), [InputRequired(lazy_gettext("Please enter an amount.")), Length(max=20)]
     )
@@ -58,11 +61,32 @@ class RefundForm(ResumableForm):
     explanation = TextAreaField(lazy_gettext("What happened?"), [Length(max=service.LONGEST_TEXT)])
     key = HiddenField()
 
-    def __init__(self, currency: str, reasons: tuple[RefundReason, ...], *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        currency: str,
+        reasons: tuple[RefundReason, ...],
+        left: Mapping[Invoice, Money],
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """`left` is what can be given back of each invoice of the payment."""
         super().__init__(*args, **kwargs)
+        self.is_of_several = len(left) > 1
+        if self.is_of_several:
+            locale = reader_language()
+            self.invoice_id.choices = [
+                (one.id, f"{one.number} · {money.format(locale)}") for one, money in left.items()
+            ]
+        else:
+            del self.invoice_id
         self.currency = currency
         self.amount: Money | None = None
         self.reason.choices = [(reason, REASONS[reason]) for reason in reasons]
+
+    @property
+    def chosen_invoice(self) -> str | None:
+        """The id of the invoice that was chosen, where there is a choice."""
+        return self.invoice_id.data if self.is_of_several else None
 
     def validate_amount_text(self, field: StringField) -> None:
         self.amount = amount_of(field.data or "", self.currency)

@@ -22,11 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from portal import ledger
 from portal.accounts.models import Customer
 from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.enums import EnumText, Unknown
 from portal.core.money import Money
 from portal.core.synced_rows import Mirror
+from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.refunds.policy import RefundReason
 from portal.refunds.statuses import FOLLOWED, FREED, GONE_WRONG, UNDECIDED, RefundStatus
@@ -77,6 +79,8 @@ class Refund(Mirror, Base):
     noun = "refund"
 
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
+    # Which invoice of its payment it gives back. None where that has none, and where Stripe's dashboard gave back of several at once.
+    invoice_id: Mapped[str | None] = mapped_column(ForeignKey("invoices.id"))
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     client_key: Mapped[str] = mapped_column(String(80))
     origin: Mapped[RefundOrigin] = mapped_column(EnumText(RefundOrigin, 10))
@@ -123,6 +127,7 @@ class Refund(Mirror, Base):
     paid_outside_on: Mapped[date | None] = mapped_column(Date)
 
     payment: Mapped[Payment] = relationship(lazy="raise")
+    invoice: Mapped[Invoice | None] = relationship(lazy="raise")
     customer: Mapped[Customer] = relationship(lazy="raise")
     steps: Mapped[list[RefundStep]] = relationship(lazy="raise", order_by="RefundStep.at, RefundStep.id")
 
@@ -134,6 +139,7 @@ class Refund(Mirror, Base):
         one_of("resolution", ("", *Resolution)),
         UniqueConstraint("customer_id", "client_key"),
         Index("ix_refunds_payment", "payment_id", "asked_at", "id"),
+        Index("ix_refunds_invoice", "invoice_id", "asked_at", "id"),
         Index("ix_refunds_customer", "customer_id", "asked_at", "id"),
         # For staff, who look across customers.
         Index("ix_refunds_asked", "asked_at", "id"),
@@ -157,6 +163,11 @@ class Refund(Mirror, Base):
     @property
     def asked(self) -> Money:
         return Money(self.asked_minor, self.currency)
+
+    @property
+    def item(self) -> ledger.Item:
+        """What it gives back of, for the ledger: its invoice, or its payment."""
+        return ledger.Item(self.customer_id, self.invoice_id or self.payment_id)
 
     @property
     def has_succeeded(self) -> bool:

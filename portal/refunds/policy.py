@@ -48,13 +48,15 @@ OF_STAFF: Final = (
 LEAVES_PRICE: Final = frozenset({RefundReason.DUPLICATE})
 
 
-def lowers_price(reason: RefundReason, payment: Payment) -> bool:
-    """Whether a refund for this reason lowers the price of what was paid, and so takes tax back.
+def lowers_price(reason: RefundReason, invoice_id: str | None, payment: Payment) -> bool:
+    """Whether a refund for this reason of this invoice of a payment lowers the price of what was paid, and so takes tax back.
 
-    What was too much lowers none, nor what leaves the price of an invoice. A payment without an invoice is the invoice itself, and is taken
-    back.
+    What was too much lowers none, nor what leaves the price of an invoice, nor what names no invoice of several. A payment without an
+    invoice is the invoice itself, and is taken back.
     """
-    return payment.duplicate is None and (payment.invoice_id is None or reason not in LEAVES_PRICE)
+    if payment.duplicate is not None:
+        return False
+    return not payment.has_invoices or (invoice_id is not None and reason not in LEAVES_PRICE)
 
 
 # Stripe's three reasons. Source: Stripe's API reference, "Create a refund".

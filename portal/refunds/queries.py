@@ -15,7 +15,9 @@ from portal.core import keyset
 from portal.core.db import database_now, inline_literals
 from portal.core.errors import NotFound
 from portal.core.money import Money
+from portal.invoices.models import Invoice
 from portal.payments import jobs as payment_jobs
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.refunds import jobs
@@ -46,6 +48,23 @@ def sums(session: Session, payment: Payment) -> Sums:
     reserved = func.coalesce(func.sum(case((is_given_back, 0), else_=Refund.amount_minor)), 0)
     row = session.execute(select(refunded, reserved).where(Refund.payment_id == payment.id, counts(FREED))).one()
     return Sums(payment.amount, Money(int(row[0]), payment.currency), Money(int(row[1]), payment.currency))
+
+
+def remaining(session: Session, payment: Payment, invoice_id: str | None) -> Money:
+    """What is left to be given back of a payment, or of what it paid of this invoice, which is one of its own."""
+    left = sums(session, payment).remaining
+    if invoice_id is None:
+        return left
+    of_it = (Refund.payment_id == payment.id, Refund.invoice_id == invoice_id)
+    taken = session.scalar(select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(*of_it, counts(FREED)))
+    paid = next(one for one in payments.allocations_of(session, payment.id) if one.invoice_id == invoice_id)
+    return min(left, paid.amount - Money(int(taken or 0), payment.currency))
+
+
+def left_by_invoice(session: Session, payment: Payment) -> dict[Invoice, Money]:
+    """What is left to be given back of each invoice of a payment; nothing of a payment without one."""
+    paid = payments.allocations_of(session, payment.id)
+    return {one.invoice: remaining(session, payment, one.invoice_id) for one in paid}
 
 
 def counts(freed: frozenset[str]) -> ColumnElement[bool]:
@@ -81,7 +100,8 @@ def _one(session: Session, *which: ColumnElement[bool]) -> Refund:
         .where(*which)
         .options(
             selectinload(Refund.steps),
-            joinedload(Refund.payment).joinedload(Payment.invoice),
+            joinedload(Refund.payment).options(payments.WITH_INVOICES),
+            joinedload(Refund.invoice),
             joinedload(Refund.customer),
         )
     ).scalar_one_or_none()

@@ -36,7 +36,6 @@ from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.core.permissions import Permission
 from portal.disputes import queries as disputes
-from portal.payments.models import Payment
 from portal.refunds import queries
 from portal.refunds.deciding import CLAIM_HOLDS
 from portal.refunds.models import Refund, RefundOrigin
@@ -243,7 +242,7 @@ def _if(given: bool) -> ColumnElement[bool]:
 @lru_cache(maxsize=64)
 def _whole(rights: Rights, wanted: Filter, behind: bool) -> Select[Refund]:
     query = _found(rights, wanted).options(
-        joinedload(Refund.customer), joinedload(Refund.payment).joinedload(Payment.invoice)
+        joinedload(Refund.customer), joinedload(Refund.payment), joinedload(Refund.invoice)
     )
     return _from(query, wanted, behind).limit(bindparam("most", type_=Integer()))
 

@@ -50,10 +50,11 @@ def replace(refund_id: str, reviewer: Reviewer) -> str:
         _refuse_unless_open(row)
         payment = session.get_one(Payment, row.payment_id)
         refuse_where_impossible(session, payment)
-        check_amount(row.amount, queries.sums(session, payment).remaining)
+        check_amount(row.amount, queries.remaining(session, payment, row.invoice_id))
         new = add(
             session,
             payment,
+            row.invoice_id,
             row.amount,
             row.reason,
             row.explanation,
@@ -88,8 +89,8 @@ def pay_outside(refund_id: str, reviewer: Reviewer, *, paid_on: date, note: str)
         if row.resolution == Resolution.PAID_OUTSIDE:
             return
         _refuse_unless_open(row)
-        check_amount(row.amount, queries.sums(session, session.get_one(Payment, row.payment_id)).remaining)
         payment = session.get_one(Payment, row.payment_id)
+        check_amount(row.amount, queries.remaining(session, payment, row.invoice_id))
         row.paid_outside_on = paid_on
         at = min(company_days.noon(paid_on), clock.now())  # not in the future, all the same
         _resolve(session, row, reviewer, Resolution.PAID_OUTSIDE, {"paid_on": paid_on.isoformat(), "note": note}, note)
@@ -102,7 +103,7 @@ def pay_outside(refund_id: str, reviewer: Reviewer, *, paid_on: date, note: str)
             subject=row.payment_id,
             reference=f"refund_outside:{row.id}",
             at=at,
-            item=payment.item,
+            item=row.item,
         )
         crediting.credit(session, row, payment, at, movement=f"outside:{row.id}")
         jobs.mail.enqueue(

@@ -23,7 +23,6 @@ from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
 from portal.core.errors import Conflict
 from portal.core.synced_rows import hold_for_review
-from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.jobs import outbox
 from portal.payments import jobs as payment_jobs
@@ -159,8 +158,8 @@ def return_duplicate(payment_id: str) -> str | None:
     """Give back what was paid twice: the one refund that nobody has to approve.
 
     That is a payment of an invoice that was paid when the money arrived, or the money that a second intent of a payment has taken.
-    Returns the refund's id, also on a second call; None when the payment is no duplicate after all. Raises Conflict while the
-    payment has not arrived.
+    Of a payment of several invoices there is a refund for each. Returns the id of the first one, also on a second call; None when the
+    payment is no duplicate after all. Raises Conflict while the payment has not arrived.
     """
     with db.transaction() as session:
         payment = lock_payment(session, payment_id)
@@ -169,23 +168,30 @@ def return_duplicate(payment_id: str) -> str | None:
             return known.id
         if not payment.has_succeeded:
             raise Conflict
-        left = queries.sums(session, payment).remaining
-        if not _is_duplicate(session, payment) or executing.why_not(session, payment) or left.minor <= 0:
+        if executing.why_not(session, payment):
             return None
-        key, origin = f"duplicate:{payment_id}", RefundOrigin.PORTAL
-        row = add(session, payment, left, RefundReason.DUPLICATE, "", origin=origin, user_id=None, client_key=key)
-        decide(session, row, None)
-        return row.id
+        given: list[str] = []
+        for invoice_id in _paid_twice(session, payment):
+            left = queries.remaining(session, payment, invoice_id)
+            if left.minor > 0:
+                key = f"duplicate:{payment_id}:{len(given) + 1}" if given else f"duplicate:{payment_id}"
+                why, origin = RefundReason.DUPLICATE, RefundOrigin.PORTAL
+                row = add(session, payment, invoice_id, left, why, "", origin=origin, user_id=None, client_key=key)
+                decide(session, row, None)
+                given.append(row.id)
+        return next(iter(given), None)
 
 
-def _is_duplicate(session: Session, payment: Payment) -> bool:
+def _paid_twice(session: Session, payment: Payment) -> list[str | None]:
+    """What goes back of a duplicate by itself: each of its invoices that another payment has paid, or all of it, which is of none."""
     match payment.duplicate:
         case Duplicate.PAID_TWICE:  # an invoice that was withdrawn is staff's to decide
-            return session.get_one(Invoice, payment.invoice_id).status == InvoiceStatus.PAID
+            found = payments.allocations_of(session, payment.id)
+            return [one.invoice_id for one in found if one.invoice.status == InvoiceStatus.PAID]
         case Duplicate.SECOND_INTENT:
-            return True
+            return [None]
         case None:
-            return False
+            return []
 
 
 # What Stripe tells
@@ -239,7 +245,10 @@ def _record_foreign(payment_id: str, found: gateway.Refund) -> str:
         beyond = found.amount > queries.sums(session, payment).remaining
         lost = _lost(found)
         key = f"stripe:{found.id}"
-        row = drafted(payment, found.amount, lost.reason, "", origin=lost.origin, user_id=None, client_key=key)
+        invoice_id = _invoice_of(session, payment, found)
+        row = drafted(
+            payment, invoice_id, found.amount, lost.reason, "", origin=lost.origin, user_id=None, client_key=key
+        )
         row.id = lost.refund_id or row.id
         session.add(row)
         row.asked_at = row.sent_at = found.created
@@ -255,6 +264,18 @@ def _record_foreign(payment_id: str, found: gateway.Refund) -> str:
         if beyond:
             _mark_others(session, payment, row)
         return row.id
+
+
+def _invoice_of(session: Session, payment: Payment, found: gateway.Refund) -> str | None:
+    """Which invoice a refund gives back that was made without us: the one that we named, the only one, or the only one of which just so
+    much is left. Else none: then it lowers no price, and a bookkeeper finds it on OTHER.
+    """
+    paid = [one.invoice_id for one in payments.allocations_of(session, payment.id)]
+    named = found.metadata.get("refund_invoice", "")
+    if named in paid or len(paid) <= 1:
+        return named or next(iter(paid), None)
+    fitting = [one for one in paid if queries.remaining(session, payment, one) == found.amount]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _book(session: Session, row: Refund, found: gateway.Refund) -> None:
             subject=row.payment_id,
             reference=f"refund:{found.id}",
             at=found.movement.created,
-            item=payment.item,
+            item=row.item,
         )
         crediting.credit(session, row, payment, found.movement.created)
         _book_exchange_and_fee(session, row, -row.amount, found.movement)
@@ -80,9 +80,9 @@ def _book(session: Session, row: Refund, found: gateway.Refund) -> None:
             subject=row.payment_id,
             reference=f"refund_failed:{found.id}",
             at=found.return_movement.created,
-            item=payment.item,
+            item=row.item,
         )
-        crediting.take_again(session, row, payment, found.return_movement.created)
+        crediting.take_again(session, row, found.return_movement.created)
         _book_exchange_and_fee(session, row, row.amount, found.return_movement)
 
 
@@ -168,6 +168,7 @@ def _emit(session: Session, row: Refund) -> None:
     facts = {
         "refund_id": row.id,
         "payment_id": row.payment_id,
+        "invoice_id": row.invoice_id,
         "status": statuses.public_status(row.status),
         "amount": row.amount_minor,
         "currency": row.currency,

@@ -72,7 +72,7 @@ def _has_id(_dialect: str) -> ColumnElement[bool]:
 
 def _is_of_invoice(_dialect: str) -> ColumnElement[bool]:
     invoice = select(Invoice.id).where(Invoice.number == bindparam("text")).scalar_subquery()
-    return Refund.payment_id.in_(select(Payment.id).where(Payment.invoice_id == invoice))
+    return Refund.invoice_id == invoice
 
 
 def _holds_words(dialect: str) -> ColumnElement[bool]:

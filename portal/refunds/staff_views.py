@@ -96,7 +96,7 @@ def _shown(refund_id: str, *, refused: PortalError | None = None, decision: str 
         colleagues = service.deciders(session)
         why_two = service.why_two(session, refund, _reviewer())
         may_approve = service.may_approve(session, refund, _reviewer())
-        lines = surroundings.lines_of(session, refund.payment)
+        lines = surroundings.lines_of(session, refund, refund.payment)
         neighbours = surroundings.payments_around(session, refund.payment)
         rejections, questions = (
             answer_blocks.offered(session, decided_by, refund, reader_language()) if may_decide else []
@@ -365,8 +365,9 @@ def propose(payment_id: str) -> Response | AnyResponse:
     with db.reading() as session:
         payment = payments.by_id(session, payment_id)
         sums = queries.sums(session, payment)
+        left = queries.left_by_invoice(session, payment)
     audit.record_access(payment_id, payment.customer_id, "payment")
-    form = RefundForm(payment.currency, policy.OF_STAFF)
+    form = RefundForm(payment.currency, policy.OF_STAFF, left)
     if form.validate_on_submit() and form.amount is not None:
         try:
             refund_id = service.propose(
@@ -376,6 +377,7 @@ def propose(payment_id: str) -> Response | AnyResponse:
                 form.reason.data,
                 form.explanation.data or "",
                 client_key=form.key.data or "",
+                invoice_id=form.chosen_invoice,
             )
         except (Invalid, Conflict) as error:
             form.tell(error)
@@ -383,7 +385,7 @@ def propose(payment_id: str) -> Response | AnyResponse:
             return see_other("support_refunds.show", refund_id=refund_id)
     if not form.key.data:
         form.key.data = secrets.token_urlsafe(24)
-    if request.method == "GET" and not form.amount_text.data:
+    if request.method == "GET" and not form.amount_text.data and not form.is_of_several:
         form.amount_text.data = language.typed_amount(sums.remaining, reader_language())
     status = 422 if form.errors else 200
     return page("support/refunds/propose.html", form=form, payment=payment, sums=sums, status=status)

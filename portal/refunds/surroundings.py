@@ -47,9 +47,9 @@ class Neighbour:
     is_twin: bool
 
 
-def lines_of(session: Session, payment: Payment) -> list[Line]:
-    """The lines of the invoice that was paid, or the items of a payment without one."""
-    if payment.invoice_id is None:
+def lines_of(session: Session, refund: Refund, payment: Payment) -> list[Line]:
+    """The lines of the invoice that a refund is of, or the items of a payment without one."""
+    if not payment.has_invoices:
         return [
             Line(
                 str(item["description"]),
@@ -57,7 +57,7 @@ def lines_of(session: Session, payment: Payment) -> list[Line]:
             )
             for item in payment.items[:MOST_LINES]
         ]
-    query = select(InvoiceLine).where(InvoiceLine.invoice_id == payment.invoice_id).order_by(InvoiceLine.position)
+    query = select(InvoiceLine).where(InvoiceLine.invoice_id == refund.invoice_id).order_by(InvoiceLine.position)
     found = session.scalars(query.limit(MOST_LINES))
     return [Line(one.description, Money(one.net_minor + one.tax_minor, payment.currency)) for one in found]
 
@@ -74,12 +74,13 @@ def payments_around(session: Session, payment: Payment) -> list[Neighbour]:
     query = query.order_by(same.desc(), Payment.created_at.desc(), Payment.id.desc()).limit(MOST_NEAR)
     found = list(session.scalars(query))
     shown = payments.shown_statuses(session, found)
-    return [Neighbour(one, shown[one.id], _is_twin(one, payment)) for one in found]
-
-
-def _is_twin(one: Payment, other: Payment) -> bool:
-    of_one_invoice = one.invoice_id is not None and one.invoice_id == other.invoice_id
-    return of_one_invoice or one.amount == other.amount
+    allocations = payments.allocations_of_all(session, [payment.id, *(one.id for one in found)])
+    paid = {payment_id: {each.invoice_id for each in of_one} for payment_id, of_one in allocations.items()}
+    mine = paid.get(payment.id, set())
+    return [
+        Neighbour(one, shown[one.id], one.amount == payment.amount or not mine.isdisjoint(paid.get(one.id, ())))
+        for one in found
+    ]
 
 
 def obstacles(refund: Refund, reviewer: Reviewer, *, disputed: bool, may_approve: bool) -> list[str]:

@@ -127,8 +127,9 @@ def ask(payment_id: str) -> Response | AnyResponse:
     with db.reading() as session:
         payment = payments.for_customer(session, payment_id, me)
         sums = queries.sums(session, payment)
+        left = queries.left_by_invoice(session, payment)
         disputed = disputes.blocking(session, payment_id) is not None
-    form = RefundForm(payment.currency, policy.OF_CUSTOMERS)
+    form = RefundForm(payment.currency, policy.OF_CUSTOMERS, left)
     if form.validate_on_submit() and form.amount is not None:
         try:
             refund_id = service.ask(
@@ -139,6 +140,7 @@ def ask(payment_id: str) -> Response | AnyResponse:
                 form.reason.data,
                 form.explanation.data or "",
                 client_key=form.key.data or "",
+                invoice_id=form.chosen_invoice,
             )
         except (Invalid, Conflict) as error:
             form.tell(error)
@@ -147,7 +149,7 @@ def ask(payment_id: str) -> Response | AnyResponse:
             return see_other("refunds.show", refund_id=refund_id)
     if not form.key.data:
         form.key.data = secrets.token_urlsafe(24)
-    if request.method == "GET" and not form.amount_text.data:
+    if request.method == "GET" and not form.amount_text.data and not form.is_of_several:
         form.amount_text.data = language.typed_amount(sums.remaining, reader_language())
     return page(
         "refunds/ask.html",

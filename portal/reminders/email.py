@@ -4,7 +4,9 @@ direct debit has failed, so that its invoice is due again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlencode
 
 from portal import gateway
 from portal.accounts import queries as accounts
@@ -16,6 +18,7 @@ from portal.documents import queries as documents
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.pay_links import service as pay_links
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.statuses import WAITING_FOR_CUSTOMER
 from portal.reminders import queries, service
@@ -64,18 +67,22 @@ def send_failed_debit(payment_id: str, charge_id: str) -> None:
     """
     with db.reading() as session:
         payment = session.get_one(Payment, payment_id)
-        invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
+        invoices = [one.invoice for one in payments.allocations_of(session, payment.id)]
         customer = session.get_one(Customer, payment.customer_id)
         addresses = accounts.receipt_addresses(session, customer.id, payment.paid_by)
     is_returned = payment.has_succeeded
     is_last = payment.stripe_charge_id == charge_id and (is_returned or payment.status in WAITING_FOR_CUSTOMER)
-    if not is_last or (invoice is not None and invoice.status != InvoiceStatus.OPEN):
+    owed = [one for one in invoices if one.status == InvoiceStatus.OPEN]
+    if not is_last or (invoices and not owed):
         return
+    invoice = invoices[0] if len(invoices) == 1 else None
     settings = config.current()
     locale = language.supported(customer.language)
     advice = _RETURNED if is_returned else gateway.advice(payment.failure_code, payment.decline_code, debit=True)
     # Who has paid by a link sees no more of the customer than the link shows; so it is the link that everybody gets.
-    pay_at = pay_links.for_invoice(invoice.id) if invoice else f"{settings.base_url}/payments/{payment.id}/pay"
+    pay_at = pay_links.for_invoice(invoice.id) if invoice else None
+    if pay_at is None:
+        pay_at = f"{settings.base_url}{_pay_page(payment, owed)}"
     for address in dict.fromkeys(filter(None, [*addresses, payment.receipt_to])):
         mail.send(
             key=f"failed_debit:{charge_id}:{address}"[:LONGEST_KEY],
@@ -87,8 +94,17 @@ def send_failed_debit(payment_id: str, charge_id: str) -> None:
             payment=payment,
             invoice=invoice,
             advice=language.translate(advice, locale),
-            pay_at=pay_at or f"{settings.base_url}/payments/invoices/{payment.invoice_id}",
+            pay_at=pay_at,
         )
+
+
+def _pay_page(payment: Payment, owed: Sequence[Invoice]) -> str:
+    """Where somebody who signs in pays what a debit did not."""
+    if not owed:
+        return f"/payments/{payment.id}/pay"
+    if len(owed) == 1:
+        return f"/payments/invoices/{owed[0].id}"
+    return "/payments/together?" + urlencode([("invoice", one.id) for one in owed])
 
 
 def _send(invoice: Invoice, to: str, locale: str, key: str) -> None:

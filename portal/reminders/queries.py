@@ -19,6 +19,7 @@ from portal.disputes import queries as disputes
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.reminders import jobs
 from portal.reminders.models import InvoiceReminder, ReminderHold
@@ -79,7 +80,7 @@ def recipients(session: Session, customer_id: str) -> list[DocumentRecipient]:
 def is_disputed(session: Session, invoice_id: str) -> bool:
     """Whether a payment of the invoice is disputed, so that what is due of it is not certain. What banks have done to debits is."""
     uncertain = Payment.method_kind.not_in(DEBITS)
-    found = select(Payment.id).where(Payment.invoice_id == invoice_id, uncertain, disputes.is_blocked(Payment.id))
+    found = select(Payment.id).where(payments.is_of_invoice(invoice_id), uncertain, disputes.is_blocked(Payment.id))
     return session.scalar(found.limit(1)) is not None
 
 

@@ -67,7 +67,7 @@ def _cells(line: Line, rates: Sequence[int], shape: Shape) -> list[Cell]:
         *_sums(line.taxes, line.booked),
         *(cell for rate in rates for cell in _sums([tax for tax in line.taxes if tax.rate == rate], line.booked)),
         payment.description,
-        payment.invoice.number if payment.invoice else "",
+        ", ".join(one.invoice.number for one in payment.allocations),
         payment.method_words,
         payment.stripe_intent_id or "",
     ]

@@ -21,7 +21,7 @@ from portal.invoices.models import Invoice
 from portal.ledger import revenue
 from portal.ledger.revenue import Part
 from portal.payments import queries as payments
-from portal.payments.models import Payment
+from portal.payments.models import Allocation, Payment
 from portal.refunds.models import Refund
 
 PAYMENT: Final = "payment"
@@ -97,34 +97,40 @@ def _of_batch(session: Session, batch: Sequence[Payment]) -> Iterator[Line]:
 
 
 def _stated(session: Session, batch: Sequence[Payment]) -> dict[str, tuple[Tax, ...]]:
-    """What the invoices of these payments state, by the payment's id; what was paid twice pays none. A payment of a part has its share."""
-    paying = {
-        payment.id: payment
-        for payment in batch
-        if payment.invoice_id is not None and payment.duplicate is None and payment.succeeded_at is not None
-    }
-    ids = {payment.invoice_id for payment in paying.values()}
+    """What the invoices of these payments state, by the payment's id; what was paid twice pays none. A payment of parts has its shares."""
+    paying = [one.id for one in batch if one.has_invoices and one.duplicate is None and one.succeeded_at is not None]
+    paid = payments.allocations_of_all(session, paying)
+    ids = {one.invoice_id for allocations in paid.values() for one in allocations}
     rows = session.scalars(select(Invoice).where(Invoice.id.in_(ids)).options(selectinload(Invoice.lines)))
     found = {invoice.id: invoice for invoice in rows}
     lowered = [invoice.id for invoice in found.values() if invoice.credited_minor]
     credited = revenue.credited(session, lowered) if lowered else {}
     return {
-        payment_id: _taxes(payment, found[str(payment.invoice_id)], credited.get(str(payment.invoice_id), {}))
-        for payment_id, payment in paying.items()
+        payment_id: _summed(
+            tax for one in allocations for tax in _taxes(one, found[one.invoice_id], credited.get(one.invoice_id, {}))
+        )
+        for payment_id, allocations in paid.items()
     }
 
 
-def _taxes(payment: Payment, invoice: Invoice, credited: Mapping[int | None, Part]) -> tuple[Tax, ...]:
+def _summed(taxes: Iterable[Tax]) -> tuple[Tax, ...]:
+    """One a rate, in the order in which they come."""
+    sums: dict[int | None, Tax] = {}
+    for tax in taxes:
+        known = sums.get(tax.rate, Tax(tax.rate, 0, 0))
+        sums[tax.rate] = Tax(tax.rate, known.net_minor + tax.net_minor, known.tax_minor + tax.tax_minor)
+    return tuple(sums.values())
+
+
+def _taxes(paid: Allocation, invoice: Invoice, credited: Mapping[int | None, Part]) -> tuple[Tax, ...]:
     """Of what the invoice states and no credit note took back before it was paid."""
     stated = [
         _less(Part(tax.rate_basis_points, tax.net_minor, tax.tax_minor), credited.get(tax.rate_basis_points))
         for tax in invoice.taxes
     ]
-    if payment.amount_minor >= invoice.total_minor - invoice.credited_minor:
+    if paid.amount_minor >= invoice.total_minor - invoice.credited_minor:
         return tuple(tax for tax in stated if tax.net_minor or tax.tax_minor)
-    given = receipts.share_out(
-        payment.amount_minor, [minor for tax in stated for minor in (tax.net_minor, tax.tax_minor)]
-    )
+    given = receipts.share_out(paid.amount_minor, [minor for tax in stated for minor in (tax.net_minor, tax.tax_minor)])
     return tuple(Tax(tax.rate, given[2 * at], given[2 * at + 1]) for at, tax in enumerate(stated))
 
 

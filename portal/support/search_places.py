@@ -180,7 +180,7 @@ def _by_reference(kind: Kind, folded: str) -> Iterator[Place]:
     elif kind == Kind.PAYMENTS:
         described = begins_with(Payment.search_text, folded)
         # To the letter as its index has it; see portal.payments.models.
-        of_no_invoice = func.coalesce(Payment.invoice_id, literal_column("''")) == literal_column("''")
+        of_no_invoice = Payment.has_invoices.is_(False)
         key = (Payment.search_text, Payment.id)
         yield Place(Payment.id, key, (of_no_invoice, described), rising=True)
 

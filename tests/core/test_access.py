@@ -36,6 +36,7 @@ from portal.invoices.price_list import ItemDraft
 from portal.invoices.write_offs import WriteOff
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.privacy.models import PersonalDataFile, PersonalDataFilePart
 from portal.reconciliation.models import Discrepancy
@@ -190,12 +191,13 @@ POST /support/invoices/<invoice_id>/pay-link/revocation 303 404 404 404 404     
 GET  /                                             303     200    200    200     200    403      403       403
 GET  /invoices                                     303     200    200    200     200    403      403       403
 GET  /invoices/<invoice_id>                        303     200    200    200     404    403      403       403
-GET  /payments/invoices/<invoice_id>               303     200    200    403     404    403      403       403
-POST /payments/invoices/<invoice_id>/start         303     303    303    403     404    403      403       403
+GET  /payments/invoices/<selection>                303     200    200    403     404    403      403       403
+POST /payments/invoices/<selection>/start          303     303    303    403     404    403      403       403
 POST /payments/invoices/<invoice_id>/card          303     503    503    403     404    403      403       403
 GET  /payments/invoices/<invoice_id>/ways          303     200    200    403     404    403      403       403
 GET  /payments                                     303     200    200    200     200    403      403       403
 GET  /payments.csv                                 303     200    200    200     200    403      403       403
+GET  /payments/together                            303     200    200    403     200    403      403       403
 GET  /payments/other                               303     200    200    403     200    403      403       403
 POST /payments/other                               303     422    422    403     422    403      403       403
 GET  /payments/<payment_id>                        303     200    200    200     404    403      403       403
@@ -520,7 +522,8 @@ def house(app: Flask) -> House:
         job = factories.failed_job(session)
         session.add_all([card, setup])
         ids = {
-            "invoice_id": factories.invoice(session, customer).id,
+            "invoice_id": (invoice_id := factories.invoice(session, customer).id),
+            "selection": invoice_id,
             "payment_id": payment.id,
             "payment_method_id": card.id,
             "setup_id": setup.id,
@@ -1031,6 +1034,6 @@ def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> No
     for table in ("users", "customers", "invoices", "documents", "payment_methods", "postings"):
         assert after[table] == before[table], table
     with db.reading() as session:  # the open invoice is being paid, in full
-        (started,) = session.execute(select(Payment).where(Payment.invoice_id == house.ids["invoice_id"])).scalars()
+        (started,) = session.execute(select(Payment).where(payments.is_of_invoice(house.ids["invoice_id"]))).scalars()
     assert (started.amount, started.status) == (Money(119_00, "eur"), "created")
     assert len(after["payments"]) == len(before["payments"]) + 1

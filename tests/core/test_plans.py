@@ -31,7 +31,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     "the live payment of an invoice": (
-        "uq_payments_live_invoice", lambda session: payments.live_of_invoice(session, "inv_1"),
+        "uq_payment_allocations_live", lambda session: payments.live_of_invoice(session, "inv_1"),
     ),
     "a confirmation without an answer": (
         "uq_payment_confirmations_unanswered", lambda session: payments.unanswered(session, "pay_1"),

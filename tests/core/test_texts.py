@@ -27,7 +27,7 @@ from portal.invoices import files, outside
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.payments import service as payments
-from portal.payments.order_rules import Item, Order
+from portal.payments.order_rules import Item, Order, whole
 from portal.payments.order_rules import check as check_order
 from portal.reconciliation import service as reconciliation
 from portal.refunds import service as refunds
@@ -113,8 +113,9 @@ def _owner(customer: Customer) -> str:
         return factories.user(session, session.merge(customer)).id
 
 
-def _order(customer: Customer, **values: object) -> None:
-    check_order(Order(**{"customer_id": customer.id, "client_key": "key-12345678", "invoice_id": "inv_1", **values}))  # type: ignore[arg-type]
+def _order(customer: Customer, **values: Any) -> None:
+    given = {"customer_id": customer.id, "client_key": "key-12345678", "invoices": whole("inv_1"), **values}
+    check_order(Order(**given))
 
 
 _TRANSFER: dict[str, Any] = {
@@ -165,7 +166,7 @@ WRITERS: dict[str, Write] = {
     ),
     "metadata": lambda one, text: _order(one, metadata={"ref": text}),
     "a name in metadata": lambda one, text: _order(one, metadata={text.replace(" ", "-"): "x"}),
-    "an app's description": lambda one, text: _order(one, invoice_id=None, amount=Money(500, "eur"), description=text),
+    "an app's description": lambda one, text: _order(one, invoices=(), amount=Money(500, "eur"), description=text),
     "an app's item": lambda one, text: _order(
         one,
         invoice_id=None,

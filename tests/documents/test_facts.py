@@ -106,8 +106,8 @@ def test_facts_from_before_there_were_discounts_have_none() -> None:
 
 
 def test_facts_of_another_version_are_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="version 11"):
-        facts.from_json(example().to_json() | {"version": 11})
+    with pytest.raises(ValueError, match="version 12"):
+        facts.from_json(example().to_json() | {"version": 12})
 
 
 def test_facts_with_something_unknown_are_refused() -> None:

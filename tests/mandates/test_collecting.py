@@ -130,7 +130,9 @@ def test_while_the_customer_answers_the_bank_nothing_is_sent(subscriber: Subscri
     with time_machine.travel(clock.now() + timedelta(days=3)):
         with db.reading() as session:
             card = session.query(PaymentMethod).one()
-        press = payments.pay_with_card(subscriber.customer_id, invoice_id, card.id, client_key="press-in-the-page")
+        press = payments.pay_with_card(
+            subscriber.customer_id, payments.whole(invoice_id), card.id, client_key="press-in-the-page"
+        )
         assert press.requires_action
         subscriber.work()
         collection = subscriber.collection(invoice_id)
@@ -385,7 +387,7 @@ def test_paid_by_hand_before_the_day(subscriber: Subscriber) -> None:
     subscriber.work()
     with db.reading() as session:
         card = session.query(PaymentMethod).one()
-    payments.pay_with_card(subscriber.customer_id, invoice_id, card.id, client_key="press-in-the-page")
+    payments.pay_with_card(subscriber.customer_id, payments.whole(invoice_id), card.id, client_key="press-in-the-page")
     with subscriber.later(3):
         assert subscriber.charged == [119_00]
         assert subscriber.collection(invoice_id).status == CollectionStatus.PAID

@@ -237,7 +237,7 @@ def test_neither_side_is_given_an_intent_that_the_other_has_tried_cards_on(
     link: str, checkout: Checkout, by_link_first: bool
 ) -> None:
     def signed_in() -> payments.Started:
-        payments.end_other_side(checkout.invoice_id)
+        payments.end_others(checkout.customer_id, payments.whole(checkout.invoice_id))
         return checkout.start("signed-in")
 
     def by_link() -> payments.Started:

@@ -44,7 +44,7 @@ def test_stripe_leaves_out_what_does_not_fit_the_currency(checkout: Checkout) ->
 def test_a_saved_card_is_charged_where_others_leave_the_page(checkout: Checkout) -> None:
     kept = checkout.keep_card()
     payment = payments.pay_with_card(
-        checkout.customer_id, checkout.invoice_id, kept.id, client_key="off-session", off_session=True
+        checkout.customer_id, payments.whole(checkout.invoice_id), kept.id, client_key="off-session", off_session=True
     )
     assert payment.has_succeeded
 
@@ -88,7 +88,10 @@ def test_what_an_app_brings_is_refused_before_anything_is_charged_or_kept(
     service.ensure_stripe_customer(checkout.customer_id)
     before = everything()
     order = Order(
-        customer_id=checkout.customer_id, client_key="an-apps-order", invoice_id=checkout.invoice_id, method=method
+        customer_id=checkout.customer_id,
+        client_key="an-apps-order",
+        invoices=payments.whole(checkout.invoice_id),
+        method=method,
     )
     with pytest.raises(fence.NotAccepted):
         payments.process(order)

@@ -90,7 +90,7 @@ class Checkout:
     def change(self, **values: Any) -> None:
         """Write straight into the only payment's row, as time or an accident would have left it."""
         with db.transaction() as session:
-            row = session.execute(select(Payment).where(Payment.invoice_id == self.invoice_id)).scalar_one()
+            row = session.execute(select(Payment).where(queries.is_of_invoice(self.invoice_id))).scalar_one()
             for name, value in values.items():
                 setattr(row, name, value)
 

@@ -32,6 +32,7 @@ def bulk(session: Session, customer: Customer, count: int, **values: Any) -> Non
         {
             "id": f"pay_{customer.id[-20:]}{number:06d}",
             "customer_id": customer.id,
+            "has_invoices": False,
             "client_key": f"key-{number}",
             "amount_minor": 10_00 + number,
             "currency": "eur",
@@ -311,7 +312,7 @@ def test_words_are_found_whatever_their_case_accents_and_form(database: str) -> 
         for description in ("Anzahlung Möbel", "Gebu\u0308hr ÉTÉ"):
             factories.payment(session, customer, description=description)
         invoice = factories.invoice(session, customer, reference="Bestellung Süd 12")
-        factories.payment(session, customer, invoice_id=invoice.id, description="By invoice")
+        factories.payment(session, customer, invoice, description="By invoice")
     with db.reading() as session:
         for typed, name in {
             "MÖBEL": "Anzahlung Möbel",

@@ -14,7 +14,7 @@ from portal.payment_methods import service as cards
 from portal.payment_methods.models import PaymentMethod
 from portal.payments import service
 from portal.payments.models import Confirmation, Payment, PlacedOrder
-from portal.payments.order_rules import Order
+from portal.payments.order_rules import Order, whole
 from portal.payments.service import process
 from portal.payments.statuses import PaymentStatus
 from tests import factories
@@ -97,7 +97,7 @@ def test_someone_elses_things_are_not_found_and_stripe_hears_nothing(checkout: C
     with pytest.raises(NotFound):
         process(order(theirs, card.id))
     with pytest.raises(NotFound):
-        process(Order(theirs.customer_id, KEY, checkout.invoice_id, method=new_card(checkout)))
+        process(Order(theirs.customer_id, KEY, whole(checkout.invoice_id), method=new_card(checkout)))
     with pytest.raises(NotFound):
         service.current(mine.payment.id, theirs.customer_id)
     assert everything() == before
@@ -106,7 +106,7 @@ def test_someone_elses_things_are_not_found_and_stripe_hears_nothing(checkout: C
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "/../x", "x" * 80])
 def test_what_is_no_id_names_nothing(checkout: Checkout, odd: str) -> None:
-    for wanted in (order(checkout, f"method_{odd}"), Order(checkout.customer_id, KEY, f"inv_{odd}")):
+    for wanted in (order(checkout, f"method_{odd}"), Order(checkout.customer_id, KEY, whole(f"inv_{odd}"))):
         with pytest.raises(NotFound):
             process(wanted)
 

@@ -35,7 +35,7 @@ def test_a_bank_account_is_debited_once_however_often_its_answer_is_lost(checkou
     order = Order(
         customer_id=checkout.customer_id,
         client_key="an-apps-debit",
-        invoice_id=checkout.invoice_id,
+        invoices=service.whole(checkout.invoice_id),
         method=account(checkout),
         mandate=CONSENT,
     )
@@ -58,10 +58,10 @@ def test_without_consent_or_in_another_currency_nothing_is_debited(checkout: Che
     cards.ensure_stripe_customer(checkout.customer_id)
     of_invoice: dict[str, Any] = {
         "customer_id": checkout.customer_id,
-        "invoice_id": checkout.invoice_id,
+        "invoices": service.whole(checkout.invoice_id),
         "method": account(checkout),
     }
-    dollars = {**of_invoice, "invoice_id": None, "amount": Money(25_00, "usd"), "description": "Helmet"}
+    dollars = {**of_invoice, "invoices": (), "amount": Money(25_00, "usd"), "description": "Helmet"}
     before = everything()
     with pytest.raises(fence.MandateMissing):
         service.process(Order(client_key="without-consent", **of_invoice))

@@ -19,7 +19,7 @@ from portal.documents import service as receipts
 from portal.documents.models import Receipt
 from portal.payments import order_rules, service
 from portal.payments.models import Payment
-from portal.payments.order_rules import Item, Order
+from portal.payments.order_rules import Item, Order, whole
 from tests import factories
 from tests.documents.conftest import Pay, pay
 from tests.payments.conftest import Checkout
@@ -94,7 +94,7 @@ def test_an_amount_says_what_it_is_for(description: str) -> None:
 )
 def test_entries_that_stripe_or_the_portal_would_stumble_over_are_refused(metadata: dict[str, str], code: str) -> None:
     assert refused(order(metadata=metadata)) == ("metadata", code)
-    assert refused(Order("cus_1", "an-apps-order", "inv_1", metadata=metadata)) == ("metadata", code)
+    assert refused(Order("cus_1", "an-apps-order", whole("inv_1"), metadata=metadata)) == ("metadata", code)
 
 
 def test_entries_may_be_many_and_long() -> None:
@@ -102,7 +102,7 @@ def test_entries_may_be_many_and_long() -> None:
 
 
 def test_an_invoice_brings_its_own_items() -> None:
-    assert refused(Order("cus_1", "an-apps-order", "inv_1", items=ITEMS)) == ("items", "invalid")
+    assert refused(Order("cus_1", "an-apps-order", whole("inv_1"), items=ITEMS)) == ("items", "invalid")
 
 
 def test_orders_of_the_same_are_equal_whoever_places_them() -> None:
@@ -110,7 +110,7 @@ def test_orders_of_the_same_are_equal_whoever_places_them() -> None:
     assert one.fingerprint == order(metadata={"b": "2", "a": "1"}).fingerprint
     others: list[dict[str, Any]] = [
         {"items": ITEMS[::-1]}, {"items": ()}, {"amount": Money(50_00, "usd")}, {"description": "Wallbox "},
-        {"method": "pm_1"}, {"save_card": True}, {"invoice_id": "inv_1"}, {},
+        {"method": "pm_1"}, {"save_card": True}, {"invoices": whole("inv_1")}, {},
     ]  # fmt: skip
     assert one.fingerprint not in {
         order(**({"metadata": one.metadata} if other else {}), **other).fingerprint for other in others

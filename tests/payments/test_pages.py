@@ -375,7 +375,9 @@ def test_a_payment_that_the_bank_asked_about_offers_the_card_it_was_asked_for(
     payer: FlaskClient, checkout: Checkout
 ) -> None:
     asks, _other = checkout.keep_card("pm_card_authenticationRequired"), checkout.keep_card()
-    service.pay_with_card(checkout.customer_id, checkout.invoice_id, asks.id, client_key="by-itself", off_session=True)
+    service.pay_with_card(
+        checkout.customer_id, service.whole(checkout.invoice_id), asks.id, client_key="by-itself", off_session=True
+    )
     link = payer.get(f"/payments/{checkout.payment.id}/pay")
     page = text(payer, link.location)
     assert "Confirm this payment with your bank" in page

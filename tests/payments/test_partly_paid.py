@@ -160,7 +160,11 @@ def test_a_card_pressed_while_a_part_is_recorded_is_charged_once_and_what_is_due
     run_concurrently(
         lambda: record_outside(checkout.invoice_id, by, amount=eur(50_00)),
         lambda: service.pay_with_card(
-            checkout.customer_id, checkout.invoice_id, card.id, client_key="one-press", at_most=eur(119_00)
+            checkout.customer_id,
+            service.whole(checkout.invoice_id),
+            card.id,
+            client_key="one-press",
+            at_most=eur(119_00),
         ),
     )
     for payment in checkout.payments:

@@ -18,6 +18,7 @@ from portal.invoices import service as invoices
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
 from portal.payments import confirming, intents, queries, service
+from portal.payments.allocating import Part
 from portal.payments.models import Confirmation, PlacedOrder
 from portal.payments.order_rules import Order
 from portal.payments.service import OrderResult, process
@@ -41,7 +42,11 @@ def new_card(checkout: Checkout, number: str = VISA) -> str:
 
 def order(checkout: Checkout, method: str | None = None, key: str = KEY, **values: Any) -> Order:
     return Order(
-        customer_id=checkout.customer_id, client_key=key, invoice_id=checkout.invoice_id, method=method, **values
+        customer_id=checkout.customer_id,
+        client_key=key,
+        invoices=service.whole(checkout.invoice_id),
+        method=method,
+        **values,
     )
 
 
@@ -219,7 +224,9 @@ def test_a_key_is_for_one_order(checkout: Checkout) -> None:
 def test_a_key_of_a_page_or_a_press_is_no_key_of_an_app(checkout: Checkout) -> None:
     card = checkout.keep_card()
     checkout.start("key-of-a-page")
-    service.pay_with_card(checkout.customer_id, checkout.invoice_id, card.id, client_key="key-of-a-press")
+    service.pay_with_card(
+        checkout.customer_id, service.whole(checkout.invoice_id), card.id, client_key="key-of-a-press"
+    )
     for key in ("key-of-a-page", "key-of-a-press"):
         with pytest.raises(service.KeyReused):
             process(deposit(checkout, key=key))
@@ -279,7 +286,7 @@ def test_an_app_and_a_page_that_pay_at_once_do_not_wait_for_each_other_in_a_circ
             page = intents.record(
                 session,
                 customer_id=checkout.customer_id,
-                invoice_id=checkout.invoice_id,
+                parts=[Part(invoice, invoice.amount_due)],
                 client_key="of-the-page",
                 amount=invoice.total,
                 description=invoice.number,

@@ -32,7 +32,9 @@ ASKS_FOR_3DS = "pm_card_authenticationRequired"
 
 
 def press(checkout: Checkout, card: PaymentMethod, key: str = "first-press", **options: Any) -> Payment:
-    return service.pay_with_card(checkout.customer_id, checkout.invoice_id, card.id, client_key=key, **options)
+    return service.pay_with_card(
+        checkout.customer_id, service.whole(checkout.invoice_id), card.id, client_key=key, **options
+    )
 
 
 def only_confirmation() -> Confirmation:
@@ -201,9 +203,9 @@ def test_someone_elses_card_and_invoice_are_not_found_and_stripe_hears_nothing(c
         theirs = factories.invoice(session, stranger)
     before, heard = everything(), calls(checkout)
     with pytest.raises(NotFound):
-        service.pay_with_card(stranger.id, theirs.id, card.id, client_key="a-strangers-press")
+        service.pay_with_card(stranger.id, service.whole(theirs.id), card.id, client_key="a-strangers-press")
     with pytest.raises(NotFound):
-        service.pay_with_card(checkout.customer_id, theirs.id, card.id, client_key="a-strangers-press")
+        service.pay_with_card(checkout.customer_id, service.whole(theirs.id), card.id, client_key="a-strangers-press")
     assert (everything(), calls(checkout)) == (before, heard)
 
 
@@ -233,7 +235,7 @@ def test_a_key_serves_one_invoice(checkout: Checkout) -> None:
     with db.transaction() as session:
         other = factories.invoice(session, session.get_one(Customer, checkout.customer_id)).id
     with pytest.raises(Conflict):
-        service.pay_with_card(checkout.customer_id, other, card.id, client_key="first-press")
+        service.pay_with_card(checkout.customer_id, service.whole(other), card.id, client_key="first-press")
 
 
 def test_a_payment_that_staff_look_at_is_not_charged(checkout: Checkout) -> None:

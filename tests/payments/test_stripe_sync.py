@@ -108,7 +108,7 @@ def search_and_send(checkout: Checkout) -> str | None:
 def press(checkout: Checkout, key: str = "first-press") -> str | None:
     """The button on an invoice; returns the charge."""
     return service.pay_with_card(
-        checkout.customer_id, checkout.invoice_id, only(PaymentMethod).id, client_key=key
+        checkout.customer_id, service.whole(checkout.invoice_id), only(PaymentMethod).id, client_key=key
     ).stripe_charge_id
 
 

@@ -15,8 +15,9 @@ from portal.core import db, reach
 from portal.core.db import Base
 from portal.core.reach import STRANGER, WithoutOwner
 from portal.invoices.models import Invoice
-from portal.payments.models import Payment
+from portal.payments.models import Allocation, Payment
 from portal.privacy import walls
+from portal.refunds.models import Refund
 from tests import factories, postgres
 from tests.privacy.filled import fill, mark
 from tests.privacy.test_inventory import owned
@@ -192,8 +193,8 @@ def test_a_question_for_all_rows_is_refused_before_it_is_sent(database: str) -> 
     for query in (
         select(Payment),
         select(Invoice).where(Invoice.currency == "eur"),
-        select(func.sum(Payment.amount_minor)).join(Invoice, Invoice.id == Payment.invoice_id),
-        select(Payment).where(Payment.invoice_id.in_(select(Invoice.id))),
+        select(func.sum(Payment.amount_minor)).join(Refund, Refund.payment_id == Payment.id),
+        select(Refund).where(Refund.invoice_id.in_(select(Invoice.id))),
         update(Invoice).values(note=""),
         delete(Payment),
         text("SELECT * FROM payments"),
@@ -203,7 +204,10 @@ def test_a_question_for_all_rows_is_refused_before_it_is_sent(database: str) -> 
             session.execute(query)
     with reach.only(customer.id), db.reading() as session:
         assert session.get(Invoice, invoice.id) is not None
-        assert session.scalars(select(Payment).join(Invoice).where(Invoice.customer_id == customer.id)).all() == []
+        assert (
+            session.scalars(select(Allocation).join(Allocation.invoice).where(Invoice.customer_id == customer.id)).all()
+            == []
+        )
     with db.reading() as session:
         assert session.scalars(select(Payment)).all() == []
 

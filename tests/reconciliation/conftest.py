@@ -18,6 +18,7 @@ from portal.core.db import new_id
 from portal.core.money import Money
 from portal.payments import service as payments
 from portal.payments.models import Payment
+from portal.payments.queries import WITH_INVOICES
 from portal.reconciliation import queries, service
 from portal.reconciliation.models import Discrepancy, RunKind
 from portal.reconciliation.service import Report
@@ -88,7 +89,7 @@ class Account:
 
     def payment(self, payment_id: str) -> Payment:
         with db.reading() as session:
-            return session.get_one(Payment, payment_id)
+            return session.get_one(Payment, payment_id, options=[WITH_INVOICES])
 
     def reconcile(self, kind: RunKind = RunKind.COMMAND, **given: Any) -> Report:
         self.settle()

@@ -14,6 +14,7 @@ from portal.payment_methods import service as cards
 from portal.payments import restoring
 from portal.payments import service as payments
 from portal.payments.models import Confirmation, Payment
+from portal.payments.queries import WITH_INVOICES
 from portal.payments.statuses import Duplicate, PaymentStatus
 from portal.reconciliation import recovering, service
 from portal.reconciliation.models import RunKind
@@ -62,7 +63,7 @@ def at_stripe(intent_id: str) -> str:
 
 def all_payments() -> list[Payment]:
     with db.reading() as session:
-        return session.query(Payment).order_by(Payment.created_at, Payment.id).all()
+        return session.query(Payment).options(WITH_INVOICES).order_by(Payment.created_at, Payment.id).all()
 
 
 # A payment that no row knows
@@ -120,7 +121,7 @@ def test_what_could_not_be_brought_back_is_closed_when_it_is(account: Account) -
         factories.invoice(session, session.get_one(Customer, account.customer_id), id=invoice_id)
     recover(account)
     assert "lost_invoice" not in dict(found())
-    assert [payment.invoice_id for payment in all_payments()] == [invoice_id]
+    assert [payment.selection for payment in all_payments()] == [invoice_id]
 
 
 def test_what_could_not_be_brought_back_stays_named_after_the_recovery(account: Account) -> None:
@@ -216,7 +217,7 @@ def test_the_one_of_the_backup_that_waits_is_called_off_for_the_one_that_was_pai
     payment = brought_back(account, invoice_id)
     assert at_stripe(str(before.stripe_intent_id)) == PaymentStatus.CANCELED
     assert account.payment(before.id).status == PaymentStatus.CANCELED
-    assert (payment.invoice_id, payment.duplicate, status_of(invoice_id)) == (invoice_id, None, "paid")
+    assert (payment.selection, payment.duplicate, status_of(invoice_id)) == (invoice_id, None, "paid")
 
 
 def test_the_one_of_the_backup_finds_the_intent_that_was_made_after_it(account: Account) -> None:
@@ -230,7 +231,7 @@ def test_the_one_of_the_backup_finds_the_intent_that_was_made_after_it(account: 
     payment = brought_back(account, invoice_id)
     now = account.payment(before.id)
     assert (now.stripe_intent_id, now.status) == (intent_id, PaymentStatus.CANCELED)
-    assert (payment.invoice_id, status_of(invoice_id)) == (invoice_id, "paid")
+    assert (payment.selection, status_of(invoice_id)) == (invoice_id, "paid")
 
 
 def confirmation(payment: Payment) -> Confirmation:
@@ -269,7 +270,7 @@ def test_the_one_of_the_backup_that_never_came_to_stripe_is_given_up(account: Ac
     assert answered == {before.id}, "what another payment's bank was asked stays open"
     now = account.payment(before.id)
     assert (now.stripe_intent_id, now.status) == (None, PaymentStatus.CANCELED)
-    assert (payment.invoice_id, payment.duplicate, status_of(invoice_id)) == (invoice_id, None, "paid")
+    assert (payment.selection, payment.duplicate, status_of(invoice_id)) == (invoice_id, None, "paid")
 
 
 def test_where_the_one_of_the_backup_was_paid_as_well_the_other_one_goes_back(account: Account) -> None:
@@ -277,10 +278,10 @@ def test_where_the_one_of_the_backup_was_paid_as_well_the_other_one_goes_back(ac
     before = begun_for(account, invoice_id)
     account.confirm(str(before.stripe_intent_id))
     payment = brought_back(account, invoice_id)
-    assert (payment.invoice_id, payment.duplicate) == (None, Duplicate.SECOND_INTENT)
+    assert (payment.selection, payment.duplicate) == ("", Duplicate.SECOND_INTENT)
     assert jobs_named("refunds.return_duplicate") == [{"payment_id": payment.id}]
     now = account.payment(before.id)
-    assert (now.status, now.invoice_id, status_of(invoice_id)) == (PaymentStatus.SUCCEEDED, invoice_id, "paid")
+    assert (now.status, now.selection, status_of(invoice_id)) == (PaymentStatus.SUCCEEDED, invoice_id, "paid")
 
 
 # Before a card is charged without its holder

@@ -31,7 +31,7 @@ from portal.invoices.models import Invoice
 from portal.jobs import outbox, workers
 from portal.jobs.models import QUEUED, JobRow
 from portal.payments import service as payments
-from portal.payments.models import Payment
+from portal.payments.models import Allocation, Payment
 from portal.reconciliation import queries, recovering
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund
@@ -165,7 +165,15 @@ class Company(Subscriber):
         """What there is of invoices, payments, refunds and disputes, and how each stands."""
         shapes = {
             "invoices": select(Invoice.number, Invoice.status),
-            "payments": select(Payment.id, Payment.status, Payment.amount_minor, Payment.invoice_id, Payment.fee_minor),
+            "payments": select(Payment.id, Payment.status, Payment.amount_minor, Payment.fee_minor),
+            "allocations": select(
+                *(
+                    Allocation.payment_id,
+                    Allocation.invoice_id,
+                    Allocation.amount_minor,
+                    Allocation.settled_at.is_not(None),
+                )
+            ),
             "refunds": select(Refund.id, Refund.payment_id, Refund.status, Refund.amount_minor),
             "disputes": select(Dispute.stripe_dispute_id, Dispute.payment_id, Dispute.status, Dispute.amount_minor),
         }

@@ -153,8 +153,10 @@ class PayingApp(Client):
         drawn = self.chance.random()
         if drawn < 0.40:
             self._pay({**self._order(), "payment_method_id": self._card()})
-        elif drawn < 0.65:
+        elif drawn < 0.58:
             self._pay_invoice()
+        elif drawn < 0.65:
+            self._pay_several()
         elif drawn < 0.75:
             self._pay(self._order())
         else:
@@ -187,6 +189,16 @@ class PayingApp(Client):
         for _ in range(attempts):
             if not self._pay({"invoice_id": invoice, "payment_method_id": self._card()}):
                 return
+
+    def _pay_several(self) -> None:
+        """Some invoices at once; some of them are paid by others at the same moment, alone or with others again."""
+        chosen = self.scene.world.take_several(self._payer, self.chance)
+        if not chosen:
+            return
+        order: dict[str, Any] = {"invoices": [{"invoice_id": one} for one in chosen]}
+        if self.chance.random() < 0.8:
+            order["payment_method_id"] = self._card()
+        self._pay(order)
 
     def _pay(self, order: dict[str, Any]) -> bool:
         """Whether another card may be tried."""
@@ -226,7 +238,8 @@ class PayingApp(Client):
     def _hear_of(self, payment: dict[str, Any]) -> None:
         if payment["status"] == "succeeded":
             self.note(told.PAID, payment["id"], payment["amount"], payment["currency"])
-            self.scene.world.add_paid(Paid(payment["id"], self._payer.id, payment["amount"]))
+            invoices = tuple(one["invoice_id"] for one in payment["invoices"])
+            self.scene.world.add_paid(Paid(payment["id"], self._payer.id, payment["amount"], invoices))
         if payment["receipt_id"]:
             self.note(told.RECEIPT, payment["id"], detail=payment["receipt_id"])
 
@@ -258,6 +271,8 @@ class PayingApp(Client):
         if paid is None:
             return
         wish: dict[str, Any] = {"payment_id": paid.payment_id, "reason": "product_not_received"}
+        if len(paid.invoices) > 1:
+            wish["invoice_id"] = self.chance.choice(paid.invoices)
         if self.chance.random() < 0.6:
             wish["amount"] = self.chance.randint(1, paid.amount)
         answer = self.insist("/api/payments/refund", wish, self.new_key())

@@ -25,6 +25,7 @@ INTENTS_PY: Final = "portal/payments/intents.py"
 STRIPE_SYNC_PY: Final = "portal/stripe_sync.py"
 KEYED_CALLS_PY: Final = "portal/gateway/keyed_calls.py"
 SETTLING_PY: Final = "portal/payments/settling.py"
+ALLOCATING_PY: Final = "portal/payments/allocating.py"
 CONFIRMING_PY: Final = "portal/payments/confirming.py"
 CANCELING_PY: Final = "portal/payments/canceling.py"
 ORDERS_PY: Final = "portal/payments/orders.py"
@@ -261,7 +262,7 @@ SETTLING: Final = (
             Change(
                 SETTLING_PY,
                 "_succeed",
-                "_pay_invoice(session, payment, payment.invoice_id, payment.succeeded_at)",
+                "allocating.settle(session, payment, payment.succeeded_at)",
                 "pass",
             ),
             Change(
@@ -270,13 +271,13 @@ SETTLING: Final = (
                 "return stripe_sync.refresh(KIND, payment_id)",
                 """
                 from portal.core import db
-                from portal.payments.settling import _pay_invoice
+                from portal.payments import allocating
 
                 intent = stripe_sync.refresh(KIND, payment_id)
                 with db.transaction() as session:
                     payment = stripe_sync.locked(KIND, session, payment_id)
-                    if payment.has_succeeded and payment.invoice_id:
-                        _pay_invoice(session, payment, payment.invoice_id, payment.succeeded_at)
+                    if payment.has_succeeded and payment.has_invoices:
+                        allocating.settle(session, payment, payment.succeeded_at)
                 return intent
                 """,
             ),
@@ -295,8 +296,8 @@ SETTLING: Final = (
     defect(
         "what was paid twice is kept",
         "P5",
-        SETTLING_PY,
-        "_pay_invoice",
+        ALLOCATING_PY,
+        "settle",
         "jobs.return_duplicate.enqueue(session, payment_id=payment.id)",
         "",
         f"{EXECUTING}test_an_invoice_that_was_paid_otherwise_when_the_money_arrived_is_given_back",

@@ -19,10 +19,10 @@ from portal.core import audit, clock, db
 from portal.documents import facts
 from portal.documents import jobs as documents
 from portal.documents.models import OF_PAYMENTS, OF_REFUNDS, Document, DocumentKind
-from portal.invoices.models import Invoice
+from portal.invoices.models import Invoice, OutsidePayment
 from portal.jobs.models import JobRow
 from portal.ledger import LedgerAccount, Posting
-from portal.payments.models import Confirmation, Payment
+from portal.payments.models import Allocation, Confirmation, Payment
 from portal.refunds import jobs as refund_jobs
 from portal.refunds.models import Refund, RefundOrigin
 from portal.stripe_events.models import StripeEvent
@@ -57,6 +57,8 @@ class PortalSide:
     documents: list[Document]
     postings: list[Posting]
     customers: dict[str, Customer]
+    allocations: list[Allocation]
+    outside: list[OutsidePayment]
     open_jobs: list[JobRow]
     unanswered: list[Confirmation]
     unapplied: list[StripeEvent]
@@ -64,9 +66,12 @@ class PortalSide:
     by_intent: dict[str, list[Payment]] = field(default_factory=lambda: defaultdict(list))
     by_id: dict[str, Payment] = field(default_factory=dict)
     taken_back: set[str] = field(default_factory=set)
+    parts_of: dict[str, list[Allocation]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         self.taken_back = {one.subject for one in self.postings if one.kind == "debit_returned"}
+        for one in self.allocations:
+            self.parts_of[one.payment_id].append(one)
         for payment in self.payments:
             self.by_id[payment.id] = payment
             if payment.stripe_intent_id:
@@ -82,6 +87,8 @@ def read_portal() -> PortalSide:
             documents=list(session.scalars(select(Document))),
             postings=list(session.scalars(select(Posting))),
             customers={row.id: row for row in session.scalars(select(Customer))},
+            allocations=list(session.scalars(select(Allocation))),
+            outside=list(session.scalars(select(OutsidePayment))),
             open_jobs=list(session.scalars(select(JobRow).where(JobRow.status != "done"))),
             unanswered=list(session.scalars(select(Confirmation).where(Confirmation.answered_at.is_(None)))),
             unapplied=list(session.scalars(select(StripeEvent).where(StripeEvent.status == "received"))),
@@ -114,6 +121,7 @@ def violations(
         *jobs_done(ours, worker_runs=worker_runs),
         *debits_equal_credits(ours),
         *open_items_fit(ours),
+        *allocations_fit(ours),
         *what_was_told(ours, theirs, notes),
     ]
     if mails is not None:
@@ -146,10 +154,13 @@ def paid_and_charged(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
         if named is not None and named.status == "canceled" and payment.status != "canceled":
             yield f"B: {payment.id} is {payment.status}, {named.id} is canceled"
     kept = [payment for payment in ours.payments if payment.status == SUCCEEDED and payment.id not in ours.taken_back]
-    paid_for = {payment.invoice_id for payment in kept}
+    paid_for = Counter[str]()
+    for one in (one for payment in kept for one in ours.parts_of[payment.id]):
+        paid_for[one.invoice_id] += one.amount_minor
     for invoice in ours.invoices:
-        if (invoice.status == "paid") != (invoice.id in paid_for):
-            yield f"B: invoice {invoice.number} is {invoice.status}, paid for or not: {invoice.id in paid_for}"
+        is_paid = paid_for[invoice.id] >= invoice.total_minor
+        if (invoice.status == "paid") != is_paid:
+            yield f"B: invoice {invoice.number} is {invoice.status}, paid for or not: {is_paid}"
 
 
 def charged_once(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
@@ -159,7 +170,8 @@ def charged_once(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
         payment = next(iter(ours.by_intent.get(intent.id, [])), None)
         if intent.id in theirs.lost_debits:
             continue  # its bank has given the money back, and what it paid is owed again
-        subjects = [payment.invoice_id] if payment and payment.invoice_id else []
+        of_invoices = ours.parts_of[payment.id] if payment else []
+        subjects = [f"{one.invoice_id} ({one.opening})" for one in of_invoices]
         subjects += [f"order {intent.metadata['order']}"] if "order" in intent.metadata else []
         for subject in subjects:
             sold[subject].append(intent.id)
@@ -189,7 +201,7 @@ def debits_under_way(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
         payment.id
         for intent_id in theirs.lost_debits
         for payment in ours.by_intent.get(intent_id, [])
-        if payment.invoice_id and payment.duplicate is None
+        if payment.has_invoices and payment.duplicate is None
     }
     for payment_id in lost ^ ours.taken_back:
         yield f"C: {payment_id} was taken back by its bank: {payment_id in lost}, by the books: {payment_id in ours.taken_back}"
@@ -376,6 +388,51 @@ def open_items_fit(ours: PortalSide) -> Iterator[str]:
         if minor:
             yield f"J: {minor} of what went back of {subject} is not explained"
     yield from _credit_notes_fit(ours)
+
+
+def allocations_fit(ours: PortalSide) -> Iterator[str]:
+    """K: what a payment pays of its invoices comes to the payment, and is booked so; what counts of an invoice is what is paid of it, and
+    never above its total; and of each opening of an invoice one payment at most has a claim.
+    """
+    for payment in ours.payments:
+        parts = ours.parts_of[payment.id]
+        if bool(parts) != payment.has_invoices:
+            yield f"K: {payment.id} has {len(parts)} allocations, and invoices or not: {payment.has_invoices}"
+        if parts and sum(one.amount_minor for one in parts) != payment.amount_minor:
+            yield f"K: the allocations of {payment.id} do not come to {payment.amount}"
+    yield from _allocations_booked(ours)
+    counted, claims = Counter[str](), Counter[tuple[str, int]]()
+    for one in ours.allocations:
+        counted[one.invoice_id] += one.amount_minor if one.counts else 0
+        claims[one.invoice_id, one.opening] += one.released_at is None
+    for record in ours.outside:
+        counted[record.invoice_id] += record.amount_minor if record.is_booked else 0
+    for invoice in ours.invoices:
+        if not counted[invoice.id] == invoice.paid_minor <= invoice.total_minor:
+            yield f"K: {counted[invoice.id]} counts of {invoice.number}, and {invoice.paid_minor} of {invoice.total} is paid"
+    for (invoice_id, opening), number in claims.items():
+        if number > 1:
+            yield f"K: {number} payments claim {invoice_id} in its opening {opening}"
+
+
+def _allocations_booked(ours: PortalSide) -> Iterator[str]:
+    """K: an allocation stands where its payment does, and so do the books."""
+    booked = Counter[tuple[str, str]]()
+    for posting in ours.postings:
+        if posting.kind == "charge":
+            booked[posting.subject, str(posting.item_id)] += posting.amount_minor
+    for one in ours.allocations:
+        payment = ours.by_id[one.payment_id]
+        paid = one.amount_minor if payment.status == SUCCEEDED else 0
+        stands = (one.settled_at is not None, one.released_at is not None)
+        allowed = {
+            SUCCEEDED: {(True, False), (True, True), (False, True)},
+            "canceled": {(False, True)},
+        }
+        if booked[payment.id, one.invoice_id] != paid:
+            yield f"K: {payment.id} is {payment.status}, and {booked[payment.id, one.invoice_id]} of {one.invoice_id} is booked"
+        if stands not in allowed.get(str(payment.status), {(False, False), (False, True)}):
+            yield f"K: {payment.id} is {payment.status}, its part of {one.invoice_id} settled and released: {stands}"
 
 
 def _credit_notes_fit(ours: PortalSide) -> Iterator[str]:

@@ -107,7 +107,7 @@ class Scene:
         """An app's order with a card that it has just made, of a customer whom Stripe does not know yet."""
         customer_id, invoice_id = self.new_invoice()
         method = Wallet(self.sandbox, customer_id).method()
-        order = Order(customer_id, new_id("order"), invoice_id=invoice_id, method=method)
+        order = Order(customer_id, new_id("order"), invoices=payments.whole(invoice_id), method=method)
         return Case(lambda: payments.process(order), lambda: payments.process(order))
 
     def press(self) -> Case:
@@ -116,7 +116,7 @@ class Scene:
         key = new_id("press")
 
         def pay() -> Payment:
-            return payments.pay_with_card(self.regular, invoice_id, self.card, client_key=key)
+            return payments.pay_with_card(self.regular, payments.whole(invoice_id), self.card, client_key=key)
 
         return Case(pay, pay)
 

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from portal import gateway, ledger
-from portal.core import db
+from portal.core import clock, db
 from portal.core.four_eyes import Reviewer
 from portal.core.money import Money
 from portal.documents.models import Document
@@ -20,7 +20,7 @@ from portal.jobs import outbox
 from portal.jobs.models import JobRow
 from portal.ledger import LedgerAccount
 from portal.payments import service
-from portal.payments.models import Payment
+from portal.payments.models import Allocation, Payment
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund
 from tests import factories
@@ -93,6 +93,7 @@ def test_an_invoice_that_was_charged_twice_is_seen(paid: Checkout) -> None:
     )  # fmt: skip
     write(update(Invoice).values(status="open", paid_at=None, paid_minor=0))
     write(update(Payment).values(status="canceled"))
+    write(update(Allocation).values(released_at=clock.now()))
     second = service.start_for_invoice(customer, paid.invoice_id, client_key="second-click", save_card=False)
     write(update(Payment).where(Payment.id == second.payment_id).values(stripe_intent_id=again.id))
     assert "P1" in letters(paid)
@@ -111,7 +112,7 @@ def test_a_cent_too_many_in_the_ledger_is_seen(paid: Checkout) -> None:
 
 
 def test_an_open_item_that_is_not_what_the_invoice_says_is_seen(paid: Checkout) -> None:
-    invoice = paid.payment.item
+    invoice = paid.invoice.item
     sides: dict[str, Any] = {"debit": LedgerAccount.RECEIVABLES, "credit": LedgerAccount.REVENUE}
     with db.transaction() as session:
         ledger.post(

@@ -106,11 +106,15 @@ def test_a_confirmation_that_was_not_answered(
         owner = session.get_one(Payment, counter.payment_id).customer_id
         invoice_id = factories.invoice(session, session.get_one(Customer, owner)).id
     counter.fail(fault, CONFIRM, times=2)
-    payment = payments.pay_with_card(owner, invoice_id, card.id, client_key="one-press", off_session=off_session)
+    payment = payments.pay_with_card(
+        owner, payments.whole(invoice_id), card.id, client_key="one-press", off_session=off_session
+    )
     assert not payment.has_succeeded
     with time.later(hours):
         for _ in range(2):
-            again = payments.pay_with_card(owner, invoice_id, card.id, client_key="one-press", off_session=off_session)
+            again = payments.pay_with_card(
+                owner, payments.whole(invoice_id), card.id, client_key="one-press", off_session=off_session
+            )
         is_charged = fault == ARRIVED or (off_session and hours < 23)
         assert again.has_succeeded == is_charged
         assert paid_intents(counter) == 1 + int(is_charged)
@@ -181,10 +185,16 @@ class Week:
         try:
             if one.off_session:
                 payments.pay_with_card(
-                    one.customer_id, one.invoice_id, one.payment_method_id, client_key=key, off_session=True
+                    one.customer_id,
+                    payments.whole(one.invoice_id),
+                    one.payment_method_id,
+                    client_key=key,
+                    off_session=True,
                 )
             else:
-                payments.process(Order(one.customer_id, key, invoice_id=one.invoice_id, method=one.payment_method_id))
+                payments.process(
+                    Order(one.customer_id, key, invoices=payments.whole(one.invoice_id), method=one.payment_method_id)
+                )
         except Conflict:  # it is paid, or under way
             return
         except PortalError:

@@ -50,6 +50,7 @@ class Paid:
     payment_id: str
     customer_id: str
     amount: int
+    invoices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -77,6 +78,13 @@ class World:
     def take_invoice(self, payer: Payer) -> str | None:
         with self._lock:
             return payer.invoices.pop() if payer.invoices else None
+
+    def take_several(self, payer: Payer, chance: random.Random) -> list[str]:
+        """One invoice that nobody has taken, and one or two others that the next one may take: selections overlap."""
+        with self._lock:
+            if len(payer.invoices) < 3:
+                return []
+            return [payer.invoices.pop(), *chance.sample(payer.invoices[-4:], chance.choice((1, 2)))]
 
 
 def make(seed: object, sandbox: SandboxServer) -> World:
