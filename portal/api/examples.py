@@ -178,6 +178,7 @@ _UNSET: Final = frozenset(
         "replaced_by",
         "resolution",
         "revoked_at",
+        "verification_url",
         "voided_at",
     }
 )

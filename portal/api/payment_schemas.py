@@ -154,6 +154,9 @@ class Payment(Answer):
     expected_by: date | None = Field(
         description="By which of the company’s days the money of a direct debit is expected, while it is processing."
     )
+    verification_url: str | None = Field(
+        description="The page of Stripe's where the holder of a bank account types which small amounts arrived, while that is waited for."
+    )
     error: Failure | None = Field(description="Why the last try failed, while it has not succeeded.")
     receipt_id: str | None
     created_at: datetime
@@ -163,8 +166,9 @@ class Payment(Answer):
 
 class ProcessedPayment(Payment):
     client_secret: str | None = Field(description="With which the customer confirms, while a step is left.")
-    next_action: Literal["confirm", "authenticate"] | None = Field(
-        description="“confirm”: collect a card and confirm with Stripe's SDK. “authenticate”: let the bank ask its customer."
+    next_action: Literal["confirm", "authenticate", "verify"] | None = Field(
+        description="“confirm”: collect a payment method and confirm with Stripe's SDK. “authenticate”: let the bank ask its customer, or "
+        "lead them to the page of the payment method, by the SDK's handleNextAction. “verify”: lead them to verification_url."
     )
 
 

@@ -310,6 +310,7 @@ def _payment_facts(
         if row.is_by_card
         else None,
         "expected_by": row.expected_by,
+        "verification_url": row.verification_url or None,
         "payment_method_type": row.method_kind or ("card" if row.is_by_card else None),
         "error": failure(row),
         "receipt_id": receipt_id,

@@ -20,11 +20,15 @@ CARD: Final = "card"
 
 @dataclass(frozen=True, slots=True)
 class Refunds:
-    """Whether money goes back at all, also in part, and until how many days after the payment; None: as long as the method exists."""
+    """Whether money goes back at all, also in part, and until how many days after the payment; None: as long as the method exists.
+
+    `arrives_within` so many days it has arrived, mostly; a bank may take up to ten working days to show it on a card.
+    """
 
     possible: bool = True
     in_part: bool = True
     days: int | None = 180
+    arrives_within: int = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,9 @@ class MethodKind:
         return self.currencies is None or currency in self.currencies
 
 
+# Paid back by a bank transfer, or into an account of the method's. Source: Stripe, each method's own page, "Refunds".
+_WITHIN_A_WEEK: Final = Refunds(arrives_within=7)
+
 _ALL: Final = (
     MethodKind(CARD, N_("Card"), saved=True, added=True, refunds=Refunds(days=None), disputes=Disputes(120)),
     MethodKind("apple_pay", N_("Apple Pay"), refunds=Refunds(days=None), disputes=Disputes(120), wallet_of=CARD),
@@ -73,6 +80,7 @@ _ALL: Final = (
         longest_days=14,
         saved=True,
         added=True,
+        refunds=_WITHIN_A_WEEK,
         disputes=Disputes(13 * 30, final=True),
     ),
     MethodKind(
@@ -93,18 +101,20 @@ _ALL: Final = (
         longest_days=9,
         # Stripe's form does not add it without a payment. Source: Stripe, "Bacs Direct Debit payments in the UK", product support.
         saved=True,
+        refunds=_WITHIN_A_WEEK,
         disputes=Disputes(13 * 365, final=True),
     ),
-    MethodKind("ideal", N_("iDEAL"), _EUR, redirects=True),
-    MethodKind("bancontact", N_("Bancontact"), _EUR, redirects=True),
-    MethodKind("eps", N_("EPS"), _EUR, redirects=True),
-    MethodKind("p24", N_("Przelewy24"), frozenset({"eur", "pln"}), redirects=True),
-    MethodKind("twint", N_("TWINT"), frozenset({"chf"}), redirects=True),
+    MethodKind("ideal", N_("iDEAL"), _EUR, redirects=True, refunds=_WITHIN_A_WEEK),
+    MethodKind("bancontact", N_("Bancontact"), _EUR, redirects=True, refunds=_WITHIN_A_WEEK),
+    MethodKind("eps", N_("EPS"), _EUR, redirects=True, refunds=_WITHIN_A_WEEK),
+    MethodKind("p24", N_("Przelewy24"), frozenset({"eur", "pln"}), redirects=True, refunds=_WITHIN_A_WEEK),
+    MethodKind("twint", N_("TWINT"), frozenset({"chf"}), redirects=True, refunds=_WITHIN_A_WEEK),
     MethodKind(
         "klarna",
         N_("Klarna"),
         frozenset("aud cad chf czk dkk eur gbp nok nzd pln ron sek usd".split()),
         redirects=True,
+        refunds=_WITHIN_A_WEEK,
         disputes=Disputes(180),
     ),
     MethodKind(
@@ -112,6 +122,7 @@ _ALL: Final = (
         N_("PayPal"),
         frozenset("aud cad chf czk dkk eur gbp hkd nok nzd pln sek sgd usd".split()),
         redirects=True,
+        refunds=_WITHIN_A_WEEK,
         disputes=Disputes(180),
     ),
 )

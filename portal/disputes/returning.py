@@ -5,6 +5,8 @@ Source: Stripe's pages on SEPA, ACH and Bacs Direct Debit (disputes are final; a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -20,6 +22,8 @@ from portal.ledger import LedgerAccount, Posting
 from portal.payments import jobs as payments
 from portal.payments import queries
 from portal.payments.models import Allocation, Payment
+from portal.webhook_endpoints import service as webhook_endpoints
+from portal.webhook_endpoints.models import EventType
 
 
 def is_final(payment: Payment) -> bool:
@@ -50,6 +54,7 @@ def follow(session: Session, dispute: Dispute, *, has_withdrawn: bool, has_retur
         return
     disputed = dispute.amount if dispute.currency == payment.currency else payment.amount
     left = min(disputed.minor, payment.amount_minor)
+    due_again: list[tuple[Invoice, Money]] = []
     claims = [one for one in queries.allocations_of(session, payment.id) if one.counts]
     for one in sorted(claims, key=lambda claim: claim.invoice_id):
         invoice = invoices.lock(session, one.invoice_id)
@@ -57,8 +62,10 @@ def follow(session: Session, dispute: Dispute, *, has_withdrawn: bool, has_retur
         if amount.minor > 0:
             left -= amount.minor
             _owe_again(session, dispute, payment, one, invoice, amount)
-    if left == min(disputed.minor, payment.amount_minor):
+            due_again.append((invoice, amount))
+    if not due_again:
         return
+    _emit(session, payment, due_again)
     payments.mail_failed_debit.enqueue(session, payment_id=payment.id, charge_id=dispute.stripe_charge_id)
     crash.point("debit returned")
 
@@ -81,3 +88,22 @@ def _owe_again(
     invoices.uncount(session, invoice, amount)
     facts = {"number": invoice.number, "amount": str(amount), "dispute": dispute.id}
     audit.record(session, "invoice.debit_returned", invoice.id, facts, customer_id=payment.customer_id)
+
+
+def _emit(session: Session, payment: Payment, due_again: Sequence[tuple[Invoice, Money]]) -> None:
+    """Tell the customer's systems; `amount` is what is due again."""
+    only = due_again[0][0] if len(due_again) == 1 else None
+    facts = {
+        "payment_id": payment.id,
+        "status": payment.status,
+        "amount": sum(amount.minor for _invoice, amount in due_again),
+        "currency": payment.currency,
+        "failure_code": None,
+        "invoice_id": only.id if only else None,
+        "invoice_number": only.number if only else None,
+        "invoices": [
+            {"invoice_id": invoice.id, "invoice_number": invoice.number, "amount": amount.minor}
+            for invoice, amount in due_again
+        ],
+    }
+    webhook_endpoints.emit(session, payment.customer_id, EventType.PAYMENT_RETURNED, facts)

@@ -83,6 +83,16 @@ class MethodConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
+class MethodDomain:
+    """A domain on which Stripe's forms may show wallets. `problems` names those that it does not show there, with its reason."""
+
+    id: str
+    name: str
+    is_enabled: bool
+    problems: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class StripeCustomer:
     """A customer at Stripe; of one that was deleted Stripe knows no more than that."""
 

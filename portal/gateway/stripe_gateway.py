@@ -22,6 +22,7 @@ from portal.gateway.contract import (
     Intent,
     Mandate,
     MethodConfiguration,
+    MethodDomain,
     Misconfigured,
     MissingAtStripe,
     PaymentMethod,
@@ -42,6 +43,7 @@ from portal.gateway.translating import (
     to_intent,
     to_mandate,
     to_method_configuration,
+    to_method_domain,
     to_payment_method,
     to_payout,
     to_refund,
@@ -316,6 +318,21 @@ class StripeGateway(ListCalls):
         """Which payment methods are on in it. Raises MissingAtStripe."""
         with api_errors():
             return to_method_configuration(self._client.v1.payment_method_configurations.retrieve(configuration_id))
+
+    def method_domain(self, name: str) -> MethodDomain | None:
+        """A domain on which wallets may be shown, as it is registered; None where it is not."""
+        with api_errors():
+            found = self._client.v1.payment_method_domains.list({"domain_name": name, "limit": 1}).data
+        return to_method_domain(found[0]) if found else None
+
+    def register_domain(self, name: str) -> MethodDomain:
+        """Register a domain for wallets, switch it on, and have Stripe verify it. A second call does the same."""
+        with api_errors():
+            domains = self._client.v1.payment_method_domains
+            made = domains.create({"domain_name": name})
+            if not made.enabled:
+                domains.update(made.id, {"enabled": True})
+            return to_method_domain(domains.validate(made.id))
 
     def detach_method(self, payment_method_id: str) -> None:
         """Let go of a saved payment method. Raises MissingAtStripe or Misconfigured when it is not attached any more."""

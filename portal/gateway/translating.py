@@ -20,6 +20,7 @@ from portal.gateway.contract import (
     Intent,
     Mandate,
     MethodConfiguration,
+    MethodDomain,
     PaymentMethod,
     Payout,
     Refund,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from stripe import PaymentIntent
     from stripe import PaymentMethod as StripePaymentMethod
     from stripe import PaymentMethodConfiguration as StripeMethodConfiguration
+    from stripe import PaymentMethodDomain as StripeMethodDomain
     from stripe import Payout as StripePayout
     from stripe import Refund as StripeRefund
     from stripe import SetupAttempt as StripeSetupAttempt
@@ -112,23 +114,12 @@ def to_payment_method(found: StripePaymentMethod) -> PaymentMethod:
     account = None
     if found.type != "card" and last4:
         account = BankAccount(last4, getattr(details, "country", None) or "", getattr(details, "bank_name", None) or "")
+    fingerprint = getattr(details, "fingerprint", None) or ""
+    email = getattr(details, "email", None) if found.type == "link" else None
+    if email:  # it names its owner there, and nothing else of it is kept
+        fingerprint = hashlib.sha256(f"link:{email.lower()}".encode()).hexdigest()[:32]
     card = _card(getattr(found, "card", None))
-    return PaymentMethod(
-        found.id,
-        id_of(found.customer),
-        card,
-        found.type,
-        account=account,
-        fingerprint=_fingerprint(found.type, details),
-    )
-
-
-def _fingerprint(kind: str, details: Any) -> str:
-    """Stripe's own, or of Link the address that names its owner there, of which nothing else is kept."""
-    email = getattr(details, "email", None) if kind == "link" else None
-    if email:
-        return hashlib.sha256(f"{kind}:{email.lower()}".encode()).hexdigest()[:32]
-    return getattr(details, "fingerprint", None) or ""
+    return PaymentMethod(found.id, id_of(found.customer), card, found.type, account=account, fingerprint=fingerprint)
 
 
 def to_mandate(found: StripeMandate) -> Mandate:
@@ -148,6 +139,16 @@ def to_method_configuration(found: StripeMethodConfiguration) -> MethodConfigura
 def _is_on(method: Any) -> bool:
     preference = method.get("display_preference") if isinstance(method, Mapping) else None
     return isinstance(preference, Mapping) and preference.get("value") == "on"
+
+
+def to_method_domain(found: StripeMethodDomain) -> MethodDomain:
+    """Each wallet is a field of the object, with its status in it."""
+    problems = {
+        name: (told.get("status_details") or {}).get("error_message") or told["status"]
+        for name, told in found.to_dict().items()
+        if isinstance(told, Mapping) and told.get("status", "active") != "active"
+    }
+    return MethodDomain(found.id, found.domain_name, found.enabled, problems)
 
 
 def to_charge(found: StripeCharge) -> Charge:

@@ -95,6 +95,7 @@ def show(link_id: str) -> AnyResponse:
         publishable_key=settings.stripe_publishable_key,
         offered=fence.form_options(),
         wallets=fence.form_wallets(),
+        express=fence.express_wallets(),
         client_key=secrets.token_urlsafe(24),
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
         fallback_advice=gettext(gateway.advice("")),

@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 
 from portal import gateway
 from portal.core import config, method_kinds
 from portal.core.errors import N_, Invalid
-from portal.core.method_kinds import CARD, DEBITS, KINDS, SAVED, WITH_MANDATE
+from portal.core.method_kinds import DEBITS, KINDS, SAVED, WITH_MANDATE
 from portal.gateway import PaymentMethod as StripePaymentMethod
 
 log = structlog.get_logger(__name__)
 
-# What an app may have charged by its reference, beside debits: the others need their customer, on a page of theirs.
-BY_REFERENCE: Final = frozenset({CARD, "link"})
 # How Stripe's forms call the wallets; Link is one of them, too, inside the card's fields.
 _WALLETS: Final = {"apple_pay": "applePay", "google_pay": "googlePay", "link": "link"}
+# What has a button above the form. Others have a button there at Stripe, and a tab in the form here.
+_WITHOUT_BUTTON: Final = {"amazonPay": "never", "klarna": "never", "paypal": "never"}
 
 
 class NotAccepted(Invalid):
@@ -82,12 +83,20 @@ def form_options(*, saving: bool = False) -> dict[str, Any]:
     return {"paymentMethodConfiguration": asked["configuration"], "excludedPaymentMethodTypes": asked["excluded"]}
 
 
-def form_wallets() -> dict[str, str]:
-    """Which wallets Stripe's form may show: options of its Payment Element."""
+def form_wallets(*, saving: bool = False) -> dict[str, str]:
+    """Which wallets Stripe's form may show: options of its Payment Element. While paying Apple Pay and Google Pay have buttons above it."""
+    above = {} if saving else {"applePay": "never", "googlePay": "never"}
     if configuration():
-        return {}
+        return above
     names = config.current().payment_methods
-    return {shown: "auto" if name in names else "never" for name, shown in _WALLETS.items()}
+    return {shown: "auto" if name in names else "never" for name, shown in _WALLETS.items()} | above
+
+
+def express_wallets() -> dict[str, str]:
+    """Which wallets have a button above the form, where the browser has them: options of Stripe's Express Checkout Element."""
+    names = config.current().payment_methods
+    shown = {name: "auto" if configuration() or wallet in names else "never" for wallet, name in _WALLETS.items()}
+    return shown | _WITHOUT_BUTTON
 
 
 def check(method: StripePaymentMethod, *, saving: bool = False, agreed: bool = False) -> None:
@@ -95,7 +104,7 @@ def check(method: StripePaymentMethod, *, saving: bool = False, agreed: bool = F
     a bank account whose holder has not `agreed` to be debited.
     """
     kind = method_kinds.of_payment(method.type, method.card.wallet if method.card else "")
-    allowed = kind is not None and (method.type in BY_REFERENCE or method.type in DEBITS)
+    allowed = kind is not None
     if saving:
         allowed = allowed and method.type in savable()
     if not configuration() and kind is not None:
@@ -139,6 +148,16 @@ def compare() -> Comparison | None:
     wanted = config.current().payment_methods
     missing = [name for name in wanted if name not in default.on]
     return Comparison(default.id, default.is_active, missing, sorted(default.on - set(wanted)))
+
+
+def domain() -> str:
+    """The domain on which browsers open the portal, as it is registered for wallets."""
+    return urlsplit(config.current().base_url).hostname or ""
+
+
+def wants_domain() -> bool:
+    """Whether something is taken that Stripe's forms show on registered domains alone."""
+    return bool(configuration()) or not {*_WALLETS, "klarna", "paypal"}.isdisjoint(config.current().payment_methods)
 
 
 def report() -> None:

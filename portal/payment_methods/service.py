@@ -12,7 +12,7 @@ from portal.payment_methods.bank_mandates import follow as follow_mandate
 from portal.payment_methods.by_reference import save_method, setup_by_secret, setup_now
 from portal.payment_methods.card_testing import begin_payment, follow_payment, is_beyond, knows, standings
 from portal.payment_methods.keeping import Expired, Revoked, make_default, remove, remove_once, upsert
-from portal.payment_methods.setups import SetupStarted, start_setup, sync_setup
+from portal.payment_methods.setups import VERIFIED_WITHIN, SetupStarted, start_setup, sync_setup
 from portal.payment_methods.sources import PaymentSource, UnknownMethod, from_reference, from_saved
 from portal.payment_methods.stripe_customers import (
     delete_customers,
@@ -20,8 +20,10 @@ from portal.payment_methods.stripe_customers import (
     ensure_stripe_customer,
     link_customer,
 )
+from portal.payment_methods.verifying import send as mail_verification
 
 __all__ = [
+    "VERIFIED_WITHIN",
     "Expired",
     "PaymentSource",
     "Revoked",
@@ -38,6 +40,7 @@ __all__ = [
     "is_beyond",
     "knows",
     "link_customer",
+    "mail_verification",
     "make_default",
     "remove",
     "remove_once",

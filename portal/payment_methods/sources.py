@@ -78,8 +78,10 @@ def _kept(customer_id: str, stripe_payment_method_id: str) -> PaymentMethod | No
 
 
 def _charged(method: PaymentMethod) -> PaymentSource:
-    if not method.can_be_charged:
-        raise keeping.Expired if method.is_expired else keeping.Revoked
+    if method.is_expired:
+        raise keeping.Expired
+    if method.is_revoked:
+        raise keeping.Revoked
     return PaymentSource(method.stripe_payment_method_id, method.id, method.last4, method.kind)
 
 

@@ -25,19 +25,21 @@ def mail_setup(setup_id: str) -> None:
         send(f"verification:{setup_id}", customer_id, url, number="")
 
 
-def send(key: str, customer_id: str, url: str, *, number: str) -> None:
-    """The mail with the page, in the customer's language; `number` is the invoice's that waits for it, if one does."""
+def send(key: str, customer_id: str, url: str, *, number: str, to: str = "") -> None:
+    """The mail with the page, in the customer's language, `to` another address than the customer's if one is given; `number` is the
+    invoice's that waits for it, if one does.
+    """
     with db.reading() as session:
         customer = session.get_one(Customer, customer_id)
     locale = language.supported(customer.language)
     mail.send(
         key=key,
-        to=customer.email,
+        to=to or customer.email,
         subject=language.translate(SUBJECT, locale, company=config.current().company.name),
         template="payment_methods/mails/verification",
         locale=locale,
         customer_id=customer.id,
-        name=customer.name,
+        name="" if to else customer.name,
         number=number,
         link=url,
     )

@@ -88,7 +88,7 @@ def _form(country: str) -> Response:
         stripe_js_url=settings.stripe_js_url,
         publishable_key=settings.stripe_publishable_key,
         offered=fence.form_options(saving=True),
-        wallets=fence.form_wallets(),
+        wallets=fence.form_wallets(saving=True),
         client_key=secrets.token_urlsafe(24),
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
         fallback_advice=gettext(gateway.advice("")),

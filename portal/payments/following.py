@@ -117,7 +117,8 @@ def follow_up(payment_id: str) -> None:
     if intent.status == PaymentStatus.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
         return
     age = clock.now() - payment.created_at
-    is_abandoned = intent.status in statuses.WAITING_FOR_CUSTOMER and age > timedelta(days=ABANDONED_AFTER_DAYS)
+    longest = cards.VERIFIED_WITHIN if intent.verification else timedelta(days=ABANDONED_AFTER_DAYS)
+    is_abandoned = intent.status in statuses.WAITING_FOR_CUSTOMER and age > longest
     if is_abandoned and cancel(payment_id) in statuses.FINAL:
         return
     if intent.status != PaymentStatus.CANCELED:
@@ -164,6 +165,18 @@ def sync_debit(charge_id: str) -> bool:
     with db.transaction() as session:
         debits.book(session, stripe_sync.locked(KIND, session, found.id), charge)
     return True
+
+
+def mail_verification(payment_id: str) -> None:
+    """Tell who pays where their bank account is verified; by a pay link its holder alone, if they gave an address. Nothing once it is."""
+    with db.reading() as session:
+        payment = session.get_one(Payment, payment_id)
+    to = payment.receipt_to if payment.pay_link_id else ""
+    if payment.verification_url and (to or not payment.pay_link_id):
+        number = payment.description if payment.has_invoices else ""
+        cards.mail_verification(
+            f"verification:{payment_id}", payment.customer_id, payment.verification_url, number=number, to=to
+        )
 
 
 # Against card testing

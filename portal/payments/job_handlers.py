@@ -3,9 +3,10 @@
 from portal.core import metrics
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import service as cards
-from portal.payments import confirming, jobs, service
+from portal.payments import confirming, following, jobs, service
 
 jobs.follow_up.handler(service.follow_up)
+jobs.mail_verification.handler(following.mail_verification)
 card_jobs.cancel_pending.handler(service.cancel_pending)
 
 

@@ -21,6 +21,11 @@ def requeue_lost_jobs() -> None:
     """Leave a job for each payment and each confirmation on its way that has none."""
 
 
+@job("payments.mail_verification", once_per=("payment_id",), lane=Lane.MESSAGES)
+def mail_verification(payment_id: str) -> None:
+    """Tell who pays where they type which small amounts have arrived in their bank account."""
+
+
 @job("documents.issue", once_per=("payment_id",))
 def issue_receipt(payment_id: str) -> None:
     """Give a succeeded payment its receipt."""

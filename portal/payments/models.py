@@ -187,6 +187,8 @@ class Payment(Mirror, Base):
     expected_on: Mapped[date | None] = mapped_column(Date)
     # The debit that stands in our balance at Stripe and has neither succeeded nor been taken out again (portal.payments.debits).
     debit_charge_id: Mapped[str | None] = mapped_column(String(64))
+    # The page of Stripe's where a bank account's holder types which small amounts arrived, while that is waited for.
+    verification_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
     advice_code: Mapped[str] = mapped_column(String(40), default="")

@@ -34,6 +34,7 @@ from portal.payments.statuses import PaymentStatus
 
 CONFIRM: Final = "confirm"
 AUTHENTICATE: Final = "authenticate"
+VERIFY: Final = "verify"
 
 
 class KeyReused(Invalid):
@@ -46,7 +47,8 @@ class OrderResult:
     """A payment as it is now. Where its customer has a step left, `next_action` names it and `client_secret` is for taking it:
 
     - "confirm": the client confirms the payment with a card of its customer's choice;
-    - "authenticate": the customer answers the bank (3-D Secure).
+    - "authenticate": the customer answers the bank (3-D Secure), or approves on the page of the payment method;
+    - "verify": the customer types on the payment's `verification_url` which small amounts arrived.
     """
 
     payment: Payment
@@ -174,7 +176,9 @@ def _place(order: Order, source: cards.PaymentSource | None) -> str:
             raise Invalid(field="amount")
         if source is not None:
             kind, is_new = method_kinds.of(source.kind), source.payment_method_id is None
-            if kind is not None and not kind.takes(amount.currency):
+            if kind is not None and (
+                amount.currency not in (kind.currencies or {amount.currency}) or (order.save_card and not kind.saved)
+            ):
                 raise NotAccepted
             if order.save_card and is_new and source.kind in method_kinds.WITH_MANDATE and order.mandate is None:
                 raise MandateMissing
@@ -259,7 +263,7 @@ def _next_action(payment: Payment, *, has_source: bool) -> str | None:
     if payment.review_reason:
         return None
     if payment.status == PaymentStatus.REQUIRES_ACTION:
-        return AUTHENTICATE
+        return VERIFY if payment.verification_url else AUTHENTICATE
     if payment.status in {PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION}:
         return None if has_source and payment.failure_code else CONFIRM
     return None

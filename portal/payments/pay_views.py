@@ -156,6 +156,7 @@ def _pay_page(*, kept: list[PaymentMethod], live: Payment | None, **facts: Any) 
         publishable_key=settings.stripe_publishable_key,
         offered=fence.form_options(),
         wallets=fence.form_wallets(),
+        express=fence.express_wallets(),
         savable=fence.savable(),
         client_key=secrets.token_urlsafe(24),
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},

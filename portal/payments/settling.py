@@ -96,6 +96,9 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
     payment.failure_code = intent.failure.code if intent.failure else ""
     payment.decline_code = intent.failure.decline_code if intent.failure else ""
     payment.advice_code = intent.failure.advice_code if intent.failure else ""
+    payment.verification_url = intent.verification.url if intent.verification else ""
+    if payment.verification_url:
+        jobs.mail_verification.enqueue(session, payment_id=payment.id)
     if intent.charge is not None:
         _note_charge(session, payment, intent.charge)
         if payment.method_kind in DEBITS:

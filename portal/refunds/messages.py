@@ -18,7 +18,7 @@ _DISPUTED: Final = N_(
     "This payment was disputed at the bank, so the money comes back to you that way if the bank decides so."
 )
 _WINDOW_OVER: Final = N_("The time within which payments by this method can be refunded is over.")
-_SENT_BACK: Final = N_("The money could not be sent to your card, or your bank sent it back.")
+_SENT_BACK: Final = N_("The money could not be sent back to your payment method, or your bank returned it.")
 
 FOR_CUSTOMERS: Final[dict[str, str]] = {
     "lost_or_stolen_card": _CARD_IS_GONE,
@@ -71,10 +71,10 @@ _BEING_CHECKED: Final = N_(
 
 
 _PAID_OUTSIDE: Final = N_(
-    "The money could not be refunded to your card, so we paid you another way on %(day)s. It may "
+    "The money could not be refunded to your payment method, so we paid you another way on %(day)s. It may "
     "take some days to arrive."
 )
-_SENT_AGAIN: Final = N_("The money did not reach your card. We are sending it again, as a new refund.")
+_SENT_AGAIN: Final = N_("The money did not reach you. We are sending it again, as a new refund.")
 
 
 def for_customer(refund: Refund, locale: str) -> str:

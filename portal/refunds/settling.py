@@ -5,6 +5,8 @@ Webhooks, the answer to our own call, and the follow-up job all end here, by way
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,6 +16,7 @@ from portal.core import audit, clock, company_days, crash
 from portal.core.db import new_id
 from portal.core.enums import Unknown, parse
 from portal.core.errors import NotFound
+from portal.core.method_kinds import KINDS
 from portal.core.money import Money
 from portal.core.synced_rows import touch
 from portal.ledger import LedgerAccount
@@ -113,7 +116,10 @@ def _move(session: Session, row: Refund, found: gateway.Refund) -> None:
     if isinstance(status, Unknown):
         log.error("unknown_refund_status", refund_id=row.id, status=status)
     row.sent_at = row.sent_at or found.created
-    row.expected_by = row.expected_by or company_days.day_of(row.sent_at + policy.BANK_TAKES)
+    if row.expected_by is None:
+        kind = KINDS.get(session.get_one(Payment, row.payment_id).method_kind)
+        takes = timedelta(days=kind.refunds.arrives_within) if kind else policy.BANK_TAKES
+        row.expected_by = company_days.day_of(row.sent_at + takes)
     if status == RefundStatus.SUCCEEDED:
         row.succeeded_at = clock.now()
         jobs.issue_credit_note.enqueue(session, refund_id=row.id)

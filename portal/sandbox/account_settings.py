@@ -45,6 +45,12 @@ def _currency(value: Any, name: str) -> str:
     return str(value)
 
 
+def _country(value: Any, name: str) -> str:
+    if value != "" and not (isinstance(value, str) and len(value) == 2 and value.isalpha() and value.isupper()):
+        raise invalid(f"{name} must be empty or a country's two letters.", name)
+    return str(value)
+
+
 def _count(value: Any, name: str) -> int:
     if isinstance(value, bool) or not str(value).isdecimal() or int(value) > _MOST_CALLS:
         raise invalid(f"{name} must be a whole number from 0 to {_MOST_CALLS}.", name)
@@ -91,6 +97,7 @@ READERS: Mapping[str, Reader] = {
     "bank_day_seconds": _seconds,
     "blocks_failed_cvc": _yes_or_no,
     "blocks_failed_postal_code": _yes_or_no,
+    "browser_country": _country,
     "debits_negative_balance": _yes_or_no,
     "payout_interval": _interval,
     "reads_per_second": _count,

@@ -103,6 +103,7 @@ CONTROLS: dict[str, Control] = {
             Field("statement_descriptor", "Words on statements"),
             Field("payout_interval", "Pay out", options=("", *INTERVALS)),
             Field("debits_negative_balance", "Collect a balance below zero", options=_YES_OR_NO),
+            Field("browser_country", "Where customers are (two letters)"),
             Field("bank_day_seconds", "Seconds that a bank's day takes"),
             Field("reads_per_second", "Reads a second"),
             Field("writes_per_second", "Writes a second"),

@@ -21,6 +21,8 @@ class SandboxSettings:
 
     account: str = "acct_1SandboxAccount"
     country: str = "DE"
+    browser_country: str = ""
+    """Where customers are by their browsers' address; empty is with the merchant."""
     business_name: str = "Sandbox"
     blocks_failed_cvc: bool = True
     """Radar's rule that stops a payment whose card's code was wrong; most accounts have it on. Source: Stripe, "Radar rules"."""

@@ -57,17 +57,19 @@ def webhook(*, check: bool, remove_others: bool) -> None:
 
 
 @stripe.command()
+@click.option("--register-domain", is_flag=True, help="Register the portal's domain for wallets, and have it verified.")
 @as_json_option
 @with_appcontext
-def check(*, as_json: bool) -> None:
+def check(*, register_domain: bool, as_json: bool) -> None:
     """Compare the payment methods of the settings with those of the account; exit status 1 when one cannot be paid with.
 
     \b
     Example:
-      flask stripe check
+      flask stripe check --register-domain
     """
     try:
         found = fence.compare()
+        domain = _domain(register=register_domain)
     except gateway.MissingAtStripe:
         raise click.ClickException(
             "PORTAL_PAYMENT_METHODS names a payment method configuration that this account does not have."
@@ -86,8 +88,26 @@ def check(*, as_json: bool) -> None:
     lines += (f"on at Stripe, and not offered here: {name}" for name in found.more)
     if found.fits and not found.more:
         lines.append("Nothing differs.")
-    show_one(asdict(found) | {"fits": found.fits}, "\n".join(lines), as_json=as_json)
+    lines += _of_domain(domain)
+    told = {"domain": None if domain is None else asdict(domain) | {"problems": dict(domain.problems)}}
+    show_one(asdict(found) | told | {"fits": found.fits}, "\n".join(lines), as_json=as_json)
     sys.exit(0 if found.fits else 1)
+
+
+def _domain(*, register: bool) -> gateway.MethodDomain | None:
+    if register:
+        return gateway.current().register_domain(fence.domain())
+    return gateway.current().method_domain(fence.domain()) if fence.wants_domain() else None
+
+
+def _of_domain(domain: gateway.MethodDomain | None) -> list[str]:
+    """Where wallets are shown. A line for what they are not shown for; it is no difference, for everything else can be paid with."""
+    if domain is None:
+        if not fence.wants_domain():
+            return []
+        return [f"{fence.domain()} is not registered for wallets: run this with --register-domain."]
+    lines = [f"{domain.name} is registered for wallets{'' if domain.is_enabled else ', and switched off'}."]
+    return lines + [f"not shown there: {name}. Stripe says: {reason}" for name, reason in domain.problems.items()]
 
 
 def _tell(standing: Standing) -> None:

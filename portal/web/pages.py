@@ -404,7 +404,8 @@ def static_headers() -> dict[str, str]:
 def security_headers(*, with_stripe: bool) -> dict[str, str]:
     """The headers of every answer. Source: OWASP ASVS 5.0 V3.4, and Stripe, "Security guide: Content Security Policy"."""
     settings = config.current()
-    script = frame = connect = ""
+    script = frame = connect = payment = ""
+    opener = "same-origin"
     if with_stripe:
         origin = settings.stripe_js_origin
         if origin == "https://js.stripe.com":
@@ -414,6 +415,11 @@ def security_headers(*, with_stripe: bool) -> dict[str, str]:
         else:
             script = frame = f" {origin}"
             connect = f" {origin}"
+        payment = f'self "{origin}"'
+        if origin == "https://js.stripe.com":
+            payment += ' "https://*.js.stripe.com" "https://pay.google.com"'
+        # Google Pay may open a window of its own, which tells Stripe's frame what came of it.
+        opener = "same-origin-allow-popups"
     frame = frame or " 'none'"
     policy = (
         f"default-src 'none'; script-src 'self'{script}; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -425,8 +431,8 @@ def security_headers(*, with_stripe: bool) -> dict[str, str]:
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
-        "Permissions-Policy": f'camera=(), microphone=(), geolocation=(), payment=(self "{settings.stripe_js_origin}")',
-        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": f"camera=(), microphone=(), geolocation=(), payment=({payment})",
+        "Cross-Origin-Opener-Policy": opener,
     }
     if with_stripe:
         headers["Reporting-Endpoints"] = f'csp="{REPORTS}"'

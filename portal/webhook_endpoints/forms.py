@@ -15,6 +15,7 @@ EVENTS = (
     SelectChoice(EventType.PAYMENT_SUCCEEDED.value, _("Payment succeeded (payment.succeeded)")),
     SelectChoice(EventType.PAYMENT_FAILED.value, _("Payment failed (payment.failed)")),
     SelectChoice(EventType.INVOICE_PAID.value, _("Invoice paid (invoice.paid)")),
+    SelectChoice(EventType.PAYMENT_RETURNED.value, _("Direct debit taken back (payment.returned)")),
     SelectChoice(EventType.INVOICE_CREDITED.value, _("Invoice credited (invoice.credited)")),
     SelectChoice(EventType.REFUND_UPDATED.value, _("Refund changed (refund.updated)")),
 )

@@ -20,6 +20,7 @@ class EventType(StrEnum):
 
     PAYMENT_SUCCEEDED = "payment.succeeded"
     PAYMENT_FAILED = "payment.failed"
+    PAYMENT_RETURNED = "payment.returned"
     INVOICE_PAID = "invoice.paid"
     INVOICE_CREDITED = "invoice.credited"
     REFUND_UPDATED = "refund.updated"

@@ -31,6 +31,8 @@ export class CardForm {
   #chosen;
   stripe = null;
   elements = null;
+  /** What stripe.elements() is made with, for another group beside this one. */
+  group = null;
 
   /** `options` are those of stripe.elements() that say what the card is for; `chosen` is called with the type of payment method. */
   constructor({ form, message, advice, options, chosen = () => {} }) {
@@ -47,7 +49,8 @@ export class CardForm {
     const place = document.getElementById(PLACE);
     this.stripe = window.Stripe(publishableKey, { locale });
     const own = { ...options, ...JSON.parse(offered) };
-    this.elements = this.stripe.elements({ ...own, locale, appearance: appearance(this.#form) });
+    this.group = { ...own, locale, appearance: appearance(this.#form) };
+    this.elements = this.stripe.elements(this.group);
     const element = this.elements.create("payment", {
       layout: "tabs",
       wallets: JSON.parse(wallets),

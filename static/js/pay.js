@@ -7,6 +7,7 @@
  */
 import { CardCode } from "./card_code.js";
 import { CardForm, swap } from "./card_form.js";
+import { mountExpress } from "./express.js";
 import { listening } from "./feedback.js";
 
 const form = document.getElementById("pay-form");
@@ -109,6 +110,24 @@ async function pay() {
   await card.conclude(result, () => showOutcome(started));
 }
 
+/** A wallet's holder has agreed in its sheet: the payment is begun and confirmed as by the button. Resolves to whether the sheet may close as paid. */
+async function payByWallet(elements) {
+  const { error } = await elements.submit();
+  if (error) return false;
+  const started = await start(false);
+  if (!started) return false;
+  const result = await remembering(started, () =>
+    card.stripe.confirmPayment({
+      elements,
+      clientSecret: started.client_secret,
+      confirmParams: { return_url: started.return_url },
+      redirect: "if_required",
+    }),
+  );
+  await card.conclude(result, () => showOutcome(started));
+  return !result.error;
+}
+
 async function payWithSaved(method) {
   const radio = chosenRadio();
   const cvc = code.element;
@@ -192,6 +211,22 @@ form.addEventListener("submit", (event) => {
   card.once(button, pay).then(followChoice);
 });
 finish?.addEventListener("click", () => card.once(finish, finishPayment));
+const express = document.getElementById("express");
+if (card.stripe && express && !finish) {
+  mountExpress({
+    stripe: card.stripe,
+    place: express,
+    group: card.group,
+    methods: JSON.parse(express.dataset.methods),
+    pay: async (elements) => {
+      let isPaid = false;
+      await card.once(button, async () => {
+        isPaid = await payByWallet(elements);
+      });
+      return isPaid;
+    },
+  });
+}
 if (card.stripe) [button, finish].filter(Boolean).forEach(listening);
 // Who comes from a press of "Pay" has asked for this already.
 if (finish?.dataset.now !== undefined) finish.click();

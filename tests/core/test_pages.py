@@ -59,7 +59,7 @@ def directives(answer: Response) -> dict[str, str]:
 
 def check_headers(answer: Response, *, static: bool = False) -> None:
     assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
-    assert "camera=()" in answer.headers["Permissions-Policy"]
+    assert "camera=()" in answer.headers["Permissions-Policy"] and "payment=()" in answer.headers["Permissions-Policy"]
     policy = directives(answer)
     assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == policy["frame-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["form-action"] == policy["connect-src"] == "'self'"

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import select
 
 from portal.accounts.models import Customer
 from portal.core import clock, db
@@ -16,6 +17,7 @@ from portal.payments import service
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
 from portal.reminders import queries as reminders
+from portal.webhook_endpoints.models import WebhookEvent
 from tests import factories
 from tests.crashing import dies
 from tests.disputes.conftest import Case
@@ -41,6 +43,8 @@ def taken_back(checkout: Checkout) -> Case:
 
 def test_the_invoice_is_due_again_once_and_a_card_pays_it(checkout: Checkout) -> None:
     case = taken_back(checkout)
+    with db.transaction() as session:
+        factories.endpoint(session, session.get_one(Customer, checkout.customer_id), events=["payment.returned"])
     with time_machine.travel(clock.now() + timedelta(days=6)):
         dies("debit returned", case.heard)
         assert checkout.invoice.status == "paid" and account(LedgerAccount.DISPUTES) == 0
@@ -56,6 +60,8 @@ def test_the_invoice_is_due_again_once_and_a_card_pays_it(checkout: Checkout) ->
         invoice = checkout.invoice
         with db.reading() as session:
             assert reminders.hinders(session, invoice) is None, "it is owed, and certain"
+            (told,) = session.scalars(select(WebhookEvent).where(WebhookEvent.type == "payment.returned"))
+        assert (told.payload["data"]["payment_id"], told.payload["data"]["amount"]) == (taken.id, 119_00)
         started = checkout.start("second-click")
         assert started.payment_id != taken.id
         checkout.confirm(started.intent_id)

@@ -44,11 +44,15 @@ class Shopper:
             self.customer_id = customer.id
         self.invoice_id = self.owe()
 
-    def owe(self, lines: Sequence[tuple[str, int, int, int]] = (("Green electricity", 1_000, 100_00, 1900),)) -> str:
+    def owe(
+        self,
+        lines: Sequence[tuple[str, int, int, int]] = (("Green electricity", 1_000, 100_00, 1900),),
+        currency: str = "eur",
+    ) -> str:
         """One more open invoice; returns its id."""
         with db.transaction() as session:
             customer = session.get_one(Customer, self.customer_id)
-            return factories.invoice(session, customer, lines).id
+            return factories.invoice(session, customer, lines, currency=currency).id
 
     # Pages
 

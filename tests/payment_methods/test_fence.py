@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,16 +73,33 @@ def test_a_configuration_of_the_account_decides_where_it_is_named(
     assert found is not None and (found.fits, found.more) == (True, [])
 
 
+@pytest.mark.settings(PORTAL_PAYMENT_METHODS="card,paypal")
+@pytest.mark.database("sqlite")
+def test_what_needs_its_customer_waits_for_them_and_is_not_kept(checkout: Checkout) -> None:
+    service.ensure_stripe_customer(checkout.customer_id)
+    method = checkout.sandbox.client.v1.payment_methods.create(as_sent({"type": "paypal", "paypal": {}})).id
+    order = Order(
+        customer_id=checkout.customer_id,
+        client_key="an-apps-order",
+        invoices=payments.whole(checkout.invoice_id),
+        method=method,
+    )
+    with pytest.raises(fence.NotAccepted):
+        payments.process(replace(order, client_key="to-be-kept", save_card=True))
+    done = payments.process(order)
+    assert (done.payment.status, done.next_action) == ("requires_action", "authenticate") and done.client_secret
+    assert payments.process(order).payment.id == done.payment.id and len(checkout.intents) == 1
+
+
 IBAN = {"iban": "DE89370400440532013000"}
 
 
 @pytest.mark.parametrize(("kind", "details"), [("sepa_debit", IBAN), ("ideal", {}), ("paypal", {})])
-@pytest.mark.settings(PORTAL_PAYMENT_METHODS="card,paypal")
+@pytest.mark.settings(PORTAL_PAYMENT_METHODS="card,klarna")
 @pytest.mark.database("sqlite")
 def test_what_an_app_brings_is_refused_before_anything_is_charged_or_kept(
     checkout: Checkout, kind: str, details: dict[str, str]
 ) -> None:
-    """PayPal is taken here; it needs its customer, and so is not charged by its reference."""
     holder = {"name": "Jenny Rosen", "email": "jenny@example.com"}
     given = {"type": kind, kind: details, "billing_details": holder}
     method = checkout.sandbox.client.v1.payment_methods.create(as_sent(given)).id
@@ -126,6 +144,38 @@ def test_what_the_account_has_on_is_held_against_the_settings(app: Flask, sandbo
     sandbox.control("payment_methods", on="card,ideal")
     told = app.test_cli_runner().invoke(args=["stripe", "check"])
     assert told.exit_code == 0 and "Nothing differs." in told.output
+
+
+@pytest.mark.settings(PORTAL_PAYMENT_METHODS="card,apple_pay", PORTAL_BASE_URL="https://pay.nordlicht.com")
+@pytest.mark.database("sqlite")
+def test_the_domain_is_registered_for_wallets(app: Flask, sandbox: SandboxServer) -> None:
+    gateway.forget()
+    sandbox.control("payment_methods", on="card,apple_pay")
+    told = app.test_cli_runner().invoke(args=["stripe", "check"])
+    assert told.exit_code == 0 and "pay.nordlicht.com is not registered for wallets" in told.output
+    for _ in range(2):
+        told = app.test_cli_runner().invoke(args=["stripe", "check", "--register-domain"])
+        assert told.exit_code == 0 and "pay.nordlicht.com is registered for wallets." in told.output
+    (domain,) = sandbox.client.v1.payment_method_domains.list().data
+    sandbox.client.v1.payment_method_domains.update(domain.id, {"enabled": False})
+    assert "switched off" in app.test_cli_runner().invoke(args=["stripe", "check"]).output
+    assert gateway.current().register_domain("pay.nordlicht.com").is_enabled
+    assert gateway.current().register_domain("pay.nordlicht.test").problems.keys() == {"apple_pay"}
+
+
+@pytest.mark.database("sqlite")
+def test_wallets_have_buttons_above_the_form_and_none_in_it(settings: config.Settings) -> None:
+    config.use(settings.model_copy(update={"payment_methods": ("card", "apple_pay")}))
+    assert fence.express_wallets() == {
+        "applePay": "auto",
+        "googlePay": "never",
+        "link": "never",
+        "amazonPay": "never",
+        "klarna": "never",
+        "paypal": "never",
+    }
+    assert fence.form_wallets() == {"applePay": "never", "googlePay": "never", "link": "never"}
+    assert fence.form_wallets(saving=True) == {"applePay": "auto", "googlePay": "never", "link": "never"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -234,3 +234,32 @@ def test_everybody_is_told_by_when_the_money_is_expected_and_why_it_did_not_come
     told = text_of(mail)
     assert mail["To"] == customer.email and "due again" in told and "did not carry out the direct debit" in told
     assert "3001" in told and "/pay/" in told and audited("payment.status") >= 2
+
+
+@pytest.mark.settings(PORTAL_PAYMENT_METHODS="card,us_bank_account")
+def test_an_account_that_is_typed_in_is_told_where_it_is_verified_and_then_debited(
+    app: Flask, checkout: Checkout, smtp: Mailbox
+) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, checkout.customer_id)
+        checkout.invoice_id = factories.invoice(session, customer, currency="usd").id
+    started = checkout.start()
+    typed = {"account_holder_type": "company", "account_number": "000123456789", "routing_number": "110000000"}
+    how: dict[str, Any] = {"type": "us_bank_account", "us_bank_account": typed, "billing_details": HOLDER}
+    params = {"payment_method_data": how, "mandate_data": ACCEPTED}
+    checkout.sandbox.client.v1.payment_intents.confirm(started.intent_id, as_sent(params))
+    service.refresh(started.payment_id)
+    url = checkout.payment.verification_url
+    assert checkout.payment.status == "requires_action" and url
+    with app.app_context():
+        while outbox.run_due():
+            pass
+    (mail,) = [one for one in smtp.messages if "verify" in one["Subject"]]
+    assert url in text_of(mail) and checkout.invoice.number in text_of(mail)
+    with later(checkout, days=8):
+        with suppress(outbox.Reschedule):
+            service.follow_up(started.payment_id)
+        assert checkout.payment.status == "requires_action", "its holder has ten days"
+        checkout.sandbox.client.v1.payment_intents.verify_microdeposits(started.intent_id, {"amounts": [32, 45]})
+        service.refresh(started.payment_id)
+        assert (checkout.payment.status, checkout.payment.verification_url) == ("processing", "")

@@ -33,6 +33,7 @@ LISTS = [
     "/v1/webhook_endpoints",
     "/v1/radar/early_fraud_warnings",
     "/v1/payment_method_configurations",
+    "/v1/payment_method_domains",
 ]
 EXPANSIONS = {
     "/v1/payment_intents": ["data.latest_charge.balance_transaction", "data.customer", "data.payment_method"],
@@ -61,6 +62,8 @@ def _attempt(call: Any) -> None:
 def live_a_little(sandbox: RunningSandbox) -> None:
     """Bring every kind of object into many of its states."""
     v1 = sandbox.client.v1
+    for name in ("pay.nordlicht.com", "localhost"):
+        v1.payment_method_domains.create({"domain_name": name})
     address: Any = {"line1": "Main street 1", "city": "Berlin", "postal_code": "10115", "country": "DE"}
     customer = v1.customers.create(
         {
@@ -289,6 +292,10 @@ CALLS = {
         "POST",
         "/v1/payment_method_configurations/<configuration_id>",
     ): "PaymentMethodConfigurationUpdateParams",
+    ("POST", "/v1/payment_method_domains"): "PaymentMethodDomainCreateParams",
+    ("GET", "/v1/payment_method_domains"): "PaymentMethodDomainListParams",
+    ("POST", "/v1/payment_method_domains/<domain_id>"): "PaymentMethodDomainUpdateParams",
+    ("POST", "/v1/payment_method_domains/<domain_id>/validate"): "PaymentMethodDomainValidateParams",
     ("POST", "/v1/tokens"): "TokenCreateParams",
     ("GET", "/v1/charges"): "ChargeListParams",
     ("GET", "/v1/charges/search"): "ChargeSearchParams",

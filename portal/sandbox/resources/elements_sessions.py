@@ -89,7 +89,8 @@ def _country(call: Call, customer_id: str | None) -> str:
     """
     customer = call.session.find(call.kinds["customer"], customer_id or "") or {}
     located = _LOCATION.search(customer.get("email") or "")
-    return located[1] if located else (customer.get("address") or {}).get("country") or call.settings.country
+    known = located[1] if located else (customer.get("address") or {}).get("country")
+    return known or call.settings.browser_country or call.settings.country
 
 
 def _with_wallets(call: Call, preference: Row) -> list[str]:
