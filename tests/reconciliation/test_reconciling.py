@@ -353,6 +353,7 @@ def test_payouts_are_booked_and_equal_what_they_are_made_of(account: Account) ->
     (payout,) = account.sandbox.client.v1.payouts.list().data
     assert payout.reconciliation_status == "completed"
     with time_machine.travel(clock.now() + timedelta(days=7)):
+        assert service.dry_run(RunKind.COMMAND, to_now=True, since=since).counts["to be posted"] == 1
         account.reconcile(since=since)
         assert found() == [("receipt_missing", payment.id)]  # no worker has run for a week
         with db.reading() as session:
@@ -432,6 +433,22 @@ def test_a_dry_run_writes_nothing_and_finds_the_same(account: Account) -> None:
     assert dry.dry
     with db.reading() as session:
         assert queries.latest_finished(session) is None
+
+
+def test_a_dry_run_counts_what_a_run_would_learn(account: Account) -> None:
+    account.charged(20_00)
+    account.settle()
+    before = books()
+    dry = service.dry_run(RunKind.COMMAND, to_now=True)
+    assert (dry.counts["to be learned"], dry.discrepancies, books()) == (1, [], before)
+    assert "to be learned" not in account.reconcile().counts and found() == []
+
+
+def test_a_dry_run_names_what_is_missing_of_a_payment_that_is_held(account: Account) -> None:
+    payment = account.charged(20_00)
+    account.settle()
+    tamper("payments", payment.id, "review_reason = 'the amount differs'")
+    assert "unposted" in {one.code for one in service.dry_run(RunKind.COMMAND, to_now=True).discrepancies}
 
 
 def test_a_dry_run_only_names_a_payment_that_it_finds_by_its_metadata(account: Account) -> None:
