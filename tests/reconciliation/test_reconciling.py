@@ -18,6 +18,7 @@ from portal.core import clock, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict
 from portal.ledger import LedgerAccount, Posting
+from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import lost, messages, queries, service
@@ -442,6 +443,26 @@ def test_a_dry_run_counts_what_a_run_would_learn(account: Account) -> None:
     dry = service.dry_run(RunKind.COMMAND, to_now=True)
     assert (dry.counts["to be learned"], dry.discrepancies, books()) == (1, [], before)
     assert "to be learned" not in account.reconcile().counts and found() == []
+
+
+def test_a_dry_run_does_not_call_missing_what_a_run_would_learn(account: Account) -> None:
+    payment = account.charged(20_00)
+    payments.refresh(payment.id)
+    account.settle()  # its fee is known at Stripe only now
+    dry = service.dry_run(RunKind.COMMAND, to_now=True)
+    assert (dry.counts["to be learned"], dry.discrepancies) == (1, [])
+
+
+def test_money_of_a_payment_that_was_begun_long_ago_is_learned_of_by_its_movement(account: Account) -> None:
+    payment = account.charged(20_00)
+    intent = account.sandbox.client.v1.payment_intents.retrieve(str(payment.stripe_intent_id))
+    account.settle()
+    for table, row in (("payment_intents", intent.id), ("charges", str(intent.latest_charge))):
+        _age(account, table, row)  # beyond the days whose payments are listed
+    done = account.reconcile()
+    assert done.counts["learned by their money"] == 1
+    assert account.payment(payment.id).status == PaymentStatus.SUCCEEDED
+    assert "unposted" not in dict(found()) and we_hold() == stripe_holds(account.sandbox)
 
 
 def test_a_dry_run_names_what_is_missing_of_a_payment_that_is_held(account: Account) -> None:
