@@ -189,9 +189,14 @@ class LivePortal:
     def _spawn(self, name: str, command: list[str]) -> Process:
         process: Process
         log = self._log / f"{name}.log"
+        environment = dict(self._environment)
+        if name == "web":
+            environment["PORTAL_DATABASE_URL"] = environment["PORTAL_DATABASE_URL"].replace(
+                "//portal_worker@", "//portal_web@"
+            )
         if self._fork_server is None:
-            process = Process(name, [sys.executable, "-m", *command], log=log, environment=self._environment)
+            process = Process(name, [sys.executable, "-m", *command], log=log, environment=environment)
         else:
-            process = ForkedProcess(self._fork_server, name, command, log=log, environment=self._environment)
+            process = ForkedProcess(self._fork_server, name, command, log=log, environment=environment)
         self._processes[name] = process
         return process

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core import db
 from portal.core.db import REACH, Base
@@ -77,7 +78,11 @@ def _for_a_while(reach: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        REACH.set(before)  # the transaction, if there is one, has failed with the block
+        REACH.set(before)
+        with suppress(
+            SQLAlchemyError
+        ):  # the transaction, if there is one, has failed with the block, or goes on as before
+            db.tell_reach()
         raise
     begin(before)
 

@@ -36,7 +36,7 @@ BY_SUBJECT: Final = {"postings": ("payments", "invoices")}
 
 # What jobs alone write: what Stripe booked, and parts of files.
 ONLY_READ_BY_WEB: Final = frozenset(
-    {"stripe_payouts", "stripe_transactions", *(name for name in BY_TABLE if name.endswith("_parts"))}
+    {"stripe_payouts", "stripe_transactions", *(name for name in BY_TABLE if name.endswith("_file_parts"))}
 )
 
 POLICY: Final = "within_reach"

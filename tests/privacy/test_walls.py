@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -132,6 +133,11 @@ def test_it_follows_who_it_is_also_within_a_transaction(both: None) -> None:
         with reach.everyone("a test"):
             assert number_of_rows(session, "users") == 2
         assert number_of_rows(session, "users") == 1
+        with suppress(KeyError), reach.everyone("a test"):
+            raise KeyError
+        assert number_of_rows(session, "users") == 1
+        with pytest.raises(ProgrammingError), reach.everyone("a test"):
+            session.execute(text("SELECT * FROM no_such_table"))
 
 
 def test_a_customers_id_cannot_be_sql(postgresql_database: str) -> None:
