@@ -31,7 +31,7 @@ from portal.jobs.models import JobRow
 from portal.payment_methods.models import PaymentMethod
 from portal.payments.models import Payment
 from portal.stripe_events.models import EventStatus, StripeEvent
-from tests import factories
+from tests import factories, postgres
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.postgres import PostgresServer
 from tests.run import migrate
@@ -350,7 +350,8 @@ def test_another_process_holds_the_database(checkout: Checkout, database: str) -
 
 @contextmanager
 def as_admin(url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(url.replace(name_of(url), "postgres"), autocommit=True) as connection:
+    owners = url.replace(f"//{postgres.BOUND}@", f"//{postgres.OWNER}@")
+    with psycopg.connect(owners.replace(f"@/{name_of(url)}?", "@/postgres?"), autocommit=True) as connection:
         yield connection
 
 
