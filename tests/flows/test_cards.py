@@ -62,7 +62,7 @@ def test_cards_are_added_chosen_removed_and_paid_with(shopper: Shopper) -> None:
 
     page.get_by_role("link", name="Your payment methods").click()
     expect(pill(shopper, "4242")).to_have_text("Default")
-    row(shopper, "4444").get_by_role("button", name="Make the card ending in 4444 the default").click()
+    row(shopper, "4444").get_by_role("button", name="Make Mastercard •••• 4444 the default").click()
     expect(pill(shopper, "4444")).to_have_text("Default", timeout=PATIENCE_MS)
     expect(pill(shopper, "4242")).to_have_count(0)
 
@@ -85,7 +85,7 @@ def test_a_card_that_asks_for_3d_secure_fails_then_succeeds(shopper: Shopper) ->
     shopper.sign_in()
     add(shopper, ASKS_FOR_3DS)
     shopper.bank.locator("#test-source-fail-3ds").click(timeout=PATIENCE_MS)
-    message = shopper.page.locator("#card-message")
+    message = shopper.page.locator("#method-message")
     expect(message).to_contain_text("could not confirm that it is you", timeout=PATIENCE_MS)
     assert kept(shopper) == []
     shopper.page.get_by_role("button", name="Save").click()
@@ -97,7 +97,7 @@ def test_a_card_that_asks_for_3d_secure_fails_then_succeeds(shopper: Shopper) ->
 def test_after_a_refusal_the_form_is_kept_and_the_next_card_works(shopper: Shopper) -> None:
     shopper.sign_in()
     add(shopper, DECLINED)
-    expect(shopper.page.locator("#card-message")).to_contain_text("declined this card", timeout=PATIENCE_MS)
+    expect(shopper.page.locator("#method-message")).to_contain_text("declined this card", timeout=PATIENCE_MS)
     expect(shopper.form().locator("[name=expiry]")).to_have_value("12 / 34")
     shopper.type_card(VISA)
     shopper.page.get_by_role("button", name="Save").click()

@@ -89,8 +89,9 @@ EQUAL: Final[dict[str, str]] = {
     "portal/payments/restoring.py notice_loss: intent.created <= seen_to -> intent.created < seen_to": (
         "Stripe tells whole seconds, and a recovery begins between two of them"
     ),
-    "portal/payments/following.py follow_up: age > timedelta(days=ABANDONED_AFTER_DAYS) -> "
-    "age >= timedelta(days=ABANDONED_AFTER_DAYS)": "at the very moment it is canceled already, or with the next look",
+    "portal/payments/following.py follow_up: age > longest -> age >= longest": (
+        "at the very moment it is canceled already, or with the next look"
+    ),
     "portal/refunds/deciding.py _is_held: row.held_until <= database_now(session) -> "
     "row.held_until < database_now(session)": "at the very moment its job decides, which is taken back or has begun",
     "portal/mandates/service.py switch_on: 45 -> 46": "no address is longer than 45 signs",
