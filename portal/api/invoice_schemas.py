@@ -130,6 +130,7 @@ class InvoiceSummary(Answer):
     tax: int
     total: int
     amount_paid: int = Field(description="What was paid of it so far, by card and in other ways.")
+    partially_paid: bool = Field(description="Whether a part of it is paid, and the rest is due.")
     amount_credited: int = Field(description="What of it was taken back by credit notes before it was paid.")
     amount_due: int = Field(
         description="What is left to be paid, and what a payment of it charges; 0 once it is paid, credited or void. Less than the "

@@ -40,9 +40,20 @@ class Mandate(Sent):
 
 
 class InvoiceToPay(Sent):
-    """What is due of an invoice."""
+    """What is due of an invoice, or a part of it."""
 
     invoice_id: Text = Field(max_length=40, min_length=1)
+    amount: Amount | None = Field(
+        default=None,
+        description="A part of what is due, where the company allows parts; all of it, if it is not given.",
+    )
+    currency: Currency | None = Field(default=None, description="The invoice's; with an amount.")
+
+    @model_validator(mode="after")
+    def _together(self) -> InvoiceToPay:
+        if (self.amount is None) != (self.currency is None):
+            raise ValueError("amount and currency belong together")
+        return self
 
 
 class ProcessPayment(Sent):
@@ -69,8 +80,8 @@ class ProcessPayment(Sent):
     )
     invoices: Annotated[list[InvoiceToPay], Field(max_length=MOST_INVOICES)] = Field(
         default=[],
-        description="Several invoices, paid at once; then no invoice_id, amount, currency, description or items. All are in "
-        "one currency.",
+        description="Several invoices, paid at once, or a part of one; then no invoice_id, amount, currency, description or items. All are "
+        "in one currency.",
     )
     amount: Amount | None = None
     currency: Currency | None = None

@@ -85,8 +85,12 @@ def _order(caller: Caller, body: payment_schemas.ProcessPayment) -> Order:
 
 
 def _shares(body: payment_schemas.ProcessPayment) -> tuple[Share, ...]:
-    ids = [body.invoice_id] if body.invoice_id is not None else [one.invoice_id for one in body.invoices]
-    return whole(*ids)
+    if body.invoice_id is not None:
+        return whole(body.invoice_id)
+    return tuple(
+        Share(one.invoice_id, Money(one.amount, one.currency) if one.amount is not None and one.currency else None)
+        for one in body.invoices
+    )
 
 
 def _processed(done: OrderResult) -> payment_schemas.ProcessedPayment:

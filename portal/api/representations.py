@@ -179,6 +179,7 @@ def _invoice_facts(row: Invoice, standing: Standing) -> dict[str, object]:
         "tax": row.tax_minor,
         "total": row.total_minor,
         "amount_paid": row.paid_minor,
+        "partially_paid": row.is_partly_paid,
         "amount_credited": row.credited_minor,
         "amount_due": row.amount_due.minor,
         "issued_on": row.issued_on,

@@ -231,6 +231,9 @@ class Settings(BaseSettings):
     # The reminders of an invoice, in days after its due date, before it where negative ("-3,1,14,30"); none where it is empty.
     reminders: Annotated[tuple[int, ...], NoDecode] = ()
 
+    # Customers may pay an invoice in parts of at least so much each, in major units; at once where a currency is not named.
+    part_payments: Annotated[dict[str, Decimal], NoDecode] = {}
+
     # Until how many days after the payment a customer may ask for a refund, by reason.
     refund_windows: Annotated[dict[str, int], NoDecode] = {
         "duplicate": 180,
@@ -480,7 +483,12 @@ class Settings(BaseSettings):
         return usual | given
 
     @field_validator(
-        "refund_four_eyes", "refund_day_of_staff", "refund_day_of_customer", "refund_own_approval", mode="before"
+        "refund_four_eyes",
+        "refund_day_of_staff",
+        "refund_day_of_customer",
+        "refund_own_approval",
+        "part_payments",
+        mode="before",
     )
     @classmethod
     def _thresholds(cls, value: object) -> object:

@@ -19,7 +19,7 @@ from portal.core import crash, db
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.money import Money
 from portal.core.synced_rows import hold_for_review
-from portal.invoices import drafts
+from portal.invoices import drafts, part_payments
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
@@ -57,7 +57,10 @@ def lock_parts(
     check_shares(shares)
     if len(shares) == 1:
         (one,) = shares
-        return [_part(invoices.lock_payable(session, one.invoice_id, customer_id, at_most=at_most), one)]
+        is_part = one.amount is not None
+        allowed = None if is_part else at_most
+        invoice = invoices.lock_payable(session, one.invoice_id, customer_id, at_most=allowed, is_alone=not is_part)
+        return [_part(invoice, one)]
     locked = {}
     for one in sorted(shares, key=lambda share: share.invoice_id):
         try:
@@ -105,12 +108,11 @@ def check_shares(shares: Sequence[Share]) -> None:
 
 
 def _part(invoice: Invoice, share: Share) -> Part:
-    """Raises Invalid (field "amount") for more than is due."""
-    due = invoice.amount_due
+    """Raises Invalid (field "amount") for an amount that cannot be paid of it at once, Conflict for one of an invoice that is not open."""
     if share.amount is None:
-        return Part(invoice, due)
-    if share.amount.currency != due.currency or not 0 < share.amount.minor <= due.minor:
-        raise Invalid(N_("Please enter an amount of at most %(due)s: that much is due."), field="amount", due=due)
+        return Part(invoice, invoice.amount_due)
+    invoices.refuse_unpayable(invoice)
+    part_payments.check(invoice, share.amount)
     return Part(invoice, share.amount)
 
 
@@ -120,7 +122,7 @@ def checked_total(amounts: Sequence[Money]) -> Money:
     """
     if len({amount.currency for amount in amounts}) > 1:
         raise Invalid(
-            N_("These invoices are in different currencies. Please pay those of each currency by themselves."),
+            N_("These invoices are in different currencies. Please pay those of each currency separately."),
             field="invoices",
             code=MIXED_CURRENCIES,
         )

@@ -49,7 +49,7 @@ OWN_NAMES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What is to be paid of an invoice: `amount`, or all that is due of it."""
+    """What is to be paid of an invoice: `amount` (see portal.invoices.part_payments), or all that is due of it."""
 
     invoice_id: str
     amount: Money | None = None

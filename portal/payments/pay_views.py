@@ -17,6 +17,7 @@ from portal.content import language
 from portal.core import config, db, money, recovery
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.money import Money
+from portal.invoices import part_payments
 from portal.invoices import queries as invoices
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.payment_methods import fence
@@ -74,6 +75,8 @@ def invoice(selection: str) -> Response | AnyResponse:
         chosen = [invoices.for_customer(session, one, me) for one in ids]
         standings = invoices.standings(session, chosen)
         live = _of_these(queries.live_of_invoices(session, ids), ids)
+        if live is not None and shares[0].amount not in {None, live.amount}:
+            live = None  # of another part: it is called off when this one is begun
         kept = cards.of_customer(session, me, payable_in=chosen[0].currency)
         preferred = queries.last_card_tried(session, live.id) if live else None
         country = accounts.customer(session, me).country
@@ -81,25 +84,37 @@ def invoice(selection: str) -> Response | AnyResponse:
     if len(chosen) == 1:
         if first.status != InvoiceStatus.OPEN:
             return see_other("invoices.show", invoice_id=selection)
+        if live is not None and live.requires_action and not shares[0].amount and live.amount != first.amount_due:
+            return see_other(
+                "pay.invoice", selection=selection, part=live.amount_minor, now="yes"
+            )  # that part is finished
         if standings[selection].status == InvoiceStanding.SCHEDULED and not request.args.get("now"):
             standing = standings[selection]
             return page("payments/ways_to_pay.html", invoice=first, standing=standing, card=None, client_key="")
     return _pay_page(
-        amount=Money(sum(one.amount_due.minor for one in chosen), first.currency),
+        amount=shares[0].amount or Money(sum(one.amount_due.minor for one in chosen), first.currency),
         invoices=chosen,
+        least=part_payments.least(first) if len(chosen) == 1 else None,
+        part=shares[0].amount,
         live=live,
         kept=kept,
         preferred=preferred,
         finish_now=request.args.get("finish") == "now",
         country=country,
-        start_url=url_for("pay.start_invoice", selection=selection),
+        start_url=url_for("pay.start_invoice", selection=selection, part=request.args.get("part")),
         back_url=url_for("invoices.show", invoice_id=selection) if len(chosen) == 1 else url_for("invoices.index"),
     )
 
 
 def _shares(selection: str) -> tuple[service.Share, ...]:
-    """The invoices that an address names, each to be paid as far as it is due."""
-    return service.whole(*selection.split(","))
+    """The invoices that an address names, each to be paid as far as it is due; or, of one, the `part` in minor units. Raises NotFound."""
+    ids = selection.split(",")
+    minor = request.args.get("part", 0, type=int)
+    if len(ids) > 1 or not 0 < minor <= MOST_SHOWN_MINOR:
+        return service.whole(*ids)
+    with db.reading() as session:
+        invoice = invoices.for_customer(session, selection, customer_id())
+    return (service.Share(selection, invoice.in_currency(minor)),)
 
 
 def _can_be_paid(shares: tuple[service.Share, ...]) -> bool:
@@ -136,6 +151,8 @@ def custom_payment(payment_id: str) -> Response | AnyResponse:
     return _pay_page(
         amount=payment.amount,
         invoices=[],
+        least=None,
+        part=None,
         live=payment,
         kept=kept,
         preferred=None,
@@ -199,7 +216,7 @@ def start_invoice(selection: str) -> AnyResponse:
             lambda payment_method_id, key: service.pay_with_card(
                 me, shares, payment_method_id, client_key=key, at_most=_shown_amount()
             ),
-            url_for("pay.invoice", selection=selection),
+            url_for("pay.invoice", selection=selection, part=request.args.get("part")),
         )
     card_service.begin_payment(me, request.remote_addr or "", ids[0])
     try:
@@ -298,7 +315,7 @@ def _charge(pay: Callable[[], Payment], page_url: str) -> AnyResponse:
         flash(language.error_text(error, reader_language()), "error" if isinstance(error, Invalid) else "info")
         return redirect(page_url, 303)
     if payment.status == PaymentStatus.REQUIRES_ACTION:
-        return redirect(f"{page_url}?finish=now", 303)
+        return redirect(f"{page_url}{'&' if '?' in page_url else '?'}finish=now", 303)
     return see_other("pay.outcome", payment_id=payment.id)
 
 

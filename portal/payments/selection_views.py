@@ -1,15 +1,17 @@
-"""Choosing several invoices to be paid at once. The page where they are paid is that of one: portal.payments.pay_views."""
+"""Choosing what is paid: several invoices at once, or a part of one. Where they are paid is portal.payments.pay_views."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from flask import Blueprint, Response, request
+from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
-from portal.core import db
+from portal.core import db, money
 from portal.core.errors import Conflict, Invalid
+from portal.invoices import part_payments
 from portal.invoices import queries as invoices
 from portal.payments import allocating
 from portal.payments.order_rules import MOST_INVOICES, whole
@@ -48,3 +50,24 @@ def choose() -> Response | AnyResponse:
         refusal=refusal,
         status=422 if refusal else 200,
     )
+
+
+@bp.get("/invoices/<invoice_id>/part")
+@payers_only
+def part(invoice_id: str) -> Response | AnyResponse:
+    """The `amount` that was typed of an invoice goes to the page where that is paid; what cannot be paid of it is told at the field."""
+    typed = request.args.get("amount", "")
+    with db.reading() as session:
+        invoice = invoices.for_customer(session, invoice_id, customer_id())
+    try:
+        amount = money.parse(typed, invoice.currency, reader_language())
+        part_payments.check(invoice, amount)
+    except Invalid as error:
+        wrong = language.error_text(error, reader_language())
+    except ValueError:
+        example = language.typed_amount(invoice.amount_due, reader_language())
+        wrong = gettext("Please enter an amount such as %(example)s.", example=example)
+    else:
+        return see_other("pay.invoice", selection=invoice_id, part=amount.minor, now="yes")
+    least = part_payments.least(invoice)
+    return page("payments/part.html", status=422, invoice=invoice, typed=typed, wrong=wrong, least=least)

@@ -193,6 +193,7 @@ GET  /invoices                                     303     200    200    200    
 GET  /invoices/<invoice_id>                        303     200    200    200     404    403      403       403
 GET  /payments/invoices/<selection>                303     200    200    403     404    403      403       403
 POST /payments/invoices/<selection>/start          303     303    303    403     404    403      403       403
+GET  /payments/invoices/<invoice_id>/part          303     422    422    403     404    403      403       403
 POST /payments/invoices/<invoice_id>/card          303     503    503    403     404    403      403       403
 GET  /payments/invoices/<invoice_id>/ways          303     200    200    403     404    403      403       403
 GET  /payments                                     303     200    200    200     200    403      403       403

@@ -61,6 +61,7 @@ PUBLIC = frozenset(
         "credit_lines",
         "crediting",
         "write_offs",
+        "part_payments",
         "writing_off",
         "unsubscribing",
         "api_clients",

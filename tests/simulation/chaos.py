@@ -177,6 +177,7 @@ def _settings(url: str, portal_url: str, sandbox: SandboxServer, mailbox: Stormy
         "PORTAL_REFUND_DAY_OF_CUSTOMER": "eur:1000000",
         "PORTAL_REFUND_OWN_APPROVAL": "eur:1000000",
         "PORTAL_REFUND_SEARCH_SECONDS": "4",  # no Stripe makes a refund good later than this proxy's latest call
+        "PORTAL_PART_PAYMENTS": "eur:1",
         "PORTAL_PAYMENT_METHODS": "card,link,apple_pay,google_pay,sepa_debit",
         "STRIPE_JS_URL": sandbox.js_url,
         "STRIPE_WEBHOOK_SECRETS": endpoint.secret,

@@ -185,6 +185,9 @@ class PayingApp(Client):
         invoice = self.scene.world.take_invoice(self._payer)
         if invoice is None:
             return
+        if self.chance.random() < 0.3:  # in parts: one first, and then the rest
+            part = {"invoice_id": invoice, "amount": self.chance.choice((1_00, 5_00)), "currency": "eur"}
+            self._pay({"invoices": [part], "payment_method_id": self._card()})
         attempts = self.chance.choice((1, 1, 2, 3))  # with another card after a decline, or on another device
         for _ in range(attempts):
             if not self._pay({"invoice_id": invoice, "payment_method_id": self._card()}):
