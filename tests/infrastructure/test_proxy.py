@@ -7,23 +7,21 @@ hold its own.
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from deploy.dev.processes import ROOT, Process, answers, free_port
+from tests import nginx
+from tests.nginx import NAME
 from tests.run import process_environment
 
-NAME = "billing.example.com"
 MOST_BYTES = 1_100 * 1024
 
 
@@ -55,34 +53,6 @@ class Front:
             return heard
 
 
-def nginx() -> str | None:
-    """The one that is installed, or was unpacked; None where there is neither."""
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    binary = ROOT / "var/tools/nginx/usr/sbin/nginx"
-    return found or (str(binary) if binary.is_file() else None)
-
-
-def configured(folder: Path, *, https: int, http: int, behind: int) -> str:
-    """deploy/nginx.conf as it is shipped, but for its ports, its certificate, and where it is written to."""
-    shipped = (ROOT / "deploy/nginx.conf").read_text()
-    for old, new in (
-        ("listen 443 ssl http2;", f"listen 127.0.0.1:{https} ssl http2;"),
-        ("listen 80;", f"listen 127.0.0.1:{http};"),
-        ("server 127.0.0.1:8000;", f"server 127.0.0.1:{behind};"),
-        ("/etc/ssl/portal/", f"{folder}/"),
-    ):
-        assert old in shipped, old
-        shipped = shipped.replace(old, new)
-    shipped = re.sub(r"^ +listen \[::\].*\n", "", shipped, flags=re.MULTILINE)
-    places = "".join(
-        f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    return (
-        f"daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\nworker_processes 1;\nevents {{ worker_connections 512; }}\n"
-        f"http {{\naccess_log off;\n{places}{shipped}\n}}\n"
-    )
-
-
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     folder = tmp_path_factory.mktemp("front")
@@ -94,16 +64,11 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     proxy: Process | None = None
     try:
         server.wait_until(lambda: answers(f"http://127.0.0.1:{behind}/healthz"), within=60)
-        binary = nginx()
-        if binary is None:
+        program = nginx.binary()
+        if program is None:
             yield Front(behind, tls=False)
             return
-        certificate = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NAME}"]
-        files = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
-        subprocess.run([*certificate, *files], check=True, capture_output=True)
-        (folder / "nginx.conf").write_text(configured(folder, https=https, http=http, behind=behind))
-        words = [binary, "-e", str(folder / "error.log"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-        proxy = Process("nginx", words, log=folder / "nginx.log", environment=environment)
+        proxy = nginx.start(program, folder, https=https, http=http, behind=behind)
         whole = Front(https, tls=True)
         proxy.wait_until(lambda: b"HTTP/1.1" in _tried(whole), within=20)
         yield whole
