@@ -294,8 +294,10 @@ class StripeGateway(ListCalls):
             return to_setup(self._client.v1.setup_intents.cancel(setup_intent_id, None, {"idempotency_key": key}))
 
     def delete_customer(self, customer_id: str) -> None:
-        """Stripe forgets who it was, and lets go of saved payment methods; payments stay. Raises MissingAtStripe for one that is gone."""
-        with api_errors():
+        """Stripe forgets who it was, and lets go of saved payment methods; payments stay. Raises MissingAtStripe for one that is gone.
+        Never undone, so held while a restored database does not know all yet.
+        """
+        with making():
             self._client.v1.customers.delete(customer_id)
 
     def customer_is_gone(self, customer_id: str) -> bool:
