@@ -30,6 +30,7 @@ from tests.recovery.conftest import Company
 HARMLESS = {
     *("cancel_intent", "cancel_setup", "detach_method", "label_intent", "label_refund"),
     *("create_webhook_endpoint", "update_webhook_endpoint", "delete_webhook_endpoint"),
+    *("method_domain", "register_domain"),
 }
 # What workers do all the same: mails about signing in and about the machine, and the comparison with Stripe.
 IN_RECOVERY = {
