@@ -227,8 +227,15 @@ def start_invoice(selection: str) -> AnyResponse:
         return _answer(started)
     except Conflict as error:
         with db.reading() as session:
-            live = next(iter(queries.live_of_invoices(session, ids)), None)
-        return _in_the_way(error, live.id if live else None, ids[0])
+            found = queries.live_of_invoices(session, ids)
+        if (
+            len(ids) > 1 and _of_these(found, ids) is None
+        ):  # it pays others as well, or not all: that is told where they are chosen
+            go_on = url_for("pay_together.choose", invoice=ids)
+            return failures.failure(
+                error.status, error.code, language.error_text(error, reader_language()), go_on=go_on
+            )
+        return _in_the_way(error, found[0].id if found else None, ids[0])
 
 
 @bp.post("/<payment_id>/start")

@@ -169,7 +169,7 @@ WRITERS: dict[str, Write] = {
     "an app's description": lambda one, text: _order(one, invoices=(), amount=Money(500, "eur"), description=text),
     "an app's item": lambda one, text: _order(
         one,
-        invoice_id=None,
+        invoices=(),
         amount=Money(500, "eur"),
         description="Power",
         items=(Item(text, 1_000, 500),),

@@ -113,7 +113,7 @@ def test_a_credit_note_says_what_went_back_where_to_and_when_it_arrives(
     assert message["Subject"] == f"Your credit note {number} from Nordlicht Energie GmbH"
     for kind in ("plain", "html"):
         said = words_of(message, kind)
-        for words in (number, "€119.00 to Visa •••• 4242", "the money should arrive by Dec 7, 2026", "Not as agreed"):
+        for words in (number, "€119.00 to Visa •••• 4242", "The money should arrive by Dec 7, 2026", "Not as agreed"):
             assert words in said
         assert f"http://127.0.0.1:8000/receipts/{note_id}" in said
     [part] = message.iter_attachments()

@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 from tests.flows.conftest import Shopper
 
 # For the overview, to a browser that was never here and to one that was: bytes with all headers.
-COLD_BYTES, COLD_REQUESTS, WARM_BYTES = 60_000, 8, 10_000
+COLD_BYTES, COLD_REQUESTS, WARM_BYTES = 61_500, 8, 10_000  # among them 1,100 for choosing several invoices
 
 
 def _bytes_and_requests(page: Page, address: str) -> tuple[int, list[str]]:
@@ -36,5 +36,5 @@ def test_the_overview_is_light_on_a_phones_line(shopper: Shopper) -> None:
     cold, requests = _bytes_and_requests(page, overview)
     warm, again = _bytes_and_requests(page, overview)
     assert len(requests) <= COLD_REQUESTS, requests
-    assert cold <= COLD_BYTES
+    assert cold <= COLD_BYTES, requests
     assert warm <= WARM_BYTES, again

@@ -85,7 +85,7 @@ def test_each_part_holds_what_is_the_customers_and_nobody_elses(desk: Desk) -> N
     assert [row.id for row in section(desk, "invoices").rows] == [desk.open_id]
     assert [shown.row.id for shown in section(desk, "payments").rows] == [desk.payment.id]
     assert [row.id for row in section(desk, "refunds").rows] == [desk.refund_id]
-    assert [row.last4 for row in section(desk, "cards")] == ["0005"]
+    assert [row.last4 for row in section(desk, "methods")] == ["0005"]
     assert [row.user.id for row in section(desk, "people")] == [desk.user.id]
     with pytest.raises(NotFound), db.reading() as session:
         queries.section(session, desk.customer.id, "secrets", None)

@@ -54,6 +54,7 @@ def test_a_payment_that_succeeds_is_told_once_with_its_invoice(checkout: Checkou
         "failure_code": None,
         "invoice_id": invoice.id,
         "invoice_number": invoice.number,
+        "invoices": [{"invoice_id": invoice.id, "invoice_number": invoice.number, "amount": 119_00}],
     }
     (paid,) = told("invoice.paid")
     assert paid.pop("paid_at").endswith("Z")
@@ -118,6 +119,7 @@ def test_the_steps_of_a_refund_are_told_without_what_staff_do_among_themselves(c
         "status": "succeeded",
         "amount": 19_00,
         "currency": "eur",
+        "invoice_id": counter.invoice.id,
     }
 
 
