@@ -133,6 +133,19 @@ def test_what_is_reserved_is_not_there_a_second_time(counter: Counter) -> None:
     assert refusal.value.code == "nothing_left"
 
 
+def test_what_is_reserved_of_a_payment_without_an_invoice_is_not_there_a_second_time(counter: Counter) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, counter.customer_id)
+        counter.payment_id = factories.payment(session, customer, amount_minor=119_00).id
+    counter.ask(100_00)
+    with pytest.raises(Invalid):
+        counter.ask(19_01)
+    counter.ask(19_00)
+    with pytest.raises(Invalid) as refusal:
+        counter.ask(1)
+    assert refusal.value.code == "nothing_left"
+
+
 def test_fifty_at_once_get_what_was_paid_and_not_a_cent_more(counter: Counter) -> None:
     def one(_: int) -> None:
         with suppress(PortalError):

@@ -27,7 +27,7 @@ REFUNDS: Final = (
         "sums",
         "counts(FREED)",
         "Refund.status == RefundStatus.SUCCEEDED",
-        f"{DECIDING}test_what_is_reserved_is_not_there_a_second_time",
+        f"{DECIDING}test_what_is_reserved_of_a_payment_without_an_invoice_is_not_there_a_second_time",
     ),
     defect(
         "what went back at the dashboard goes back again",
