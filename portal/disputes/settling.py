@@ -55,12 +55,15 @@ def sync_dispute(stripe_dispute_id: str) -> gateway.Dispute | None:
 
 
 def payment_of(intent_id: str | None, charge_id: str) -> str | None:
-    """Our payment of this intent. One that has not heard of the charge yet hears of it first, by a look at Stripe."""
+    """Our payment of this intent. One that has not heard yet of the charge, or that it succeeded, hears of it first, by a look at Stripe.
+
+    A direct debit knows its charge for days before it succeeds.
+    """
     if intent_id is None:
         return None
     with db.reading() as session:
         payment = payments_by.by_intent(session, intent_id)
-    if payment is None or payment.stripe_charge_id != charge_id:
+    if payment is None or payment.stripe_charge_id != charge_id or not payment.has_succeeded:
         if not payments.sync_intent(intent_id):
             return None
         with db.reading() as session:

@@ -72,6 +72,20 @@ def test_the_invoice_is_due_again_once_and_a_card_pays_it(checkout: Checkout) ->
         assert checkout.invoice.status == "paid" and is_equal(checkout, underway=0)
 
 
+def test_a_bank_that_takes_it_back_before_its_success_was_heard_of_leaves_the_invoice_open(checkout: Checkout) -> None:
+    case = Case(checkout)
+    service.refresh(debit(checkout, DISPUTED).id)
+    assert checkout.payment.status == "processing" and checkout.payment.stripe_charge_id
+    checkout.sandbox.control("clock", seconds=5 * 24 * 3600 + 1)
+    checkout.sandbox.control("finish")
+    with time_machine.travel(clock.now() + timedelta(days=6)):
+        case.heard()
+        assert (case.ours.status, checkout.payment.status, checkout.invoice.status) == ("lost", "succeeded", "open")
+        assert (account(LedgerAccount.RECEIVABLES), account(LedgerAccount.DISPUTES)) == (119_00, 0)
+        service.refresh(checkout.payment.id)
+        assert checkout.invoice.status == "open" and is_equal(checkout, underway=0)
+
+
 @pytest.mark.database("sqlite")
 def test_customer_and_staff_are_told(app: Flask, smtp: Mailbox, checkout: Checkout) -> None:
     case = taken_back(checkout)
